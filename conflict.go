@@ -1,0 +1,78 @@
+package fieldwise
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+)
+
+// Sibling is one of several values of a field that were written without knowledge
+// of each other and are all still current.
+type Sibling struct {
+	Version Version
+	// Value is canonical msgpack; nil means that the field was unset or deleted.
+	Value []byte
+}
+
+// ConflictKind says how a value came to be hidden.
+type ConflictKind uint8
+
+const (
+	// ConflictUpdate: another region wrote the same field, and the policy shows its value.
+	ConflictUpdate ConflictKind = iota + 1
+	// ConflictDelete: another region deleted the record; deletes win.
+	ConflictDelete
+	// ConflictShape: another region wrote a value above or below the field's path.
+	ConflictShape
+	// ConflictStamp: one version carries two values, so an identity was reused.
+	ConflictStamp
+)
+
+// String is a short name, such as "update/update".
+func (k ConflictKind) String() string {
+	switch k {
+	case ConflictUpdate:
+		return "update/update"
+	case ConflictDelete:
+		return "update/delete"
+	case ConflictShape:
+		return "shape"
+	case ConflictStamp:
+		return "duplicate stamp"
+	}
+	return fmt.Sprintf("ConflictKind(%d)", uint8(k))
+}
+
+// Conflict names one write that readers do not see although nobody overwrote it
+// knowingly, and what won over it. Every region reports what it hides itself.
+type Conflict struct {
+	Kind   ConflictKind
+	Domain string
+	Key    string
+	Field  string  // the field's path; empty for a whole record
+	Loser  Sibling // what is hidden
+	Winner Sibling // what is shown; the zero Version where no single write won
+	Policy string  // the policy that chose, or the rule: "lww", "delete wins"
+}
+
+// ConflictID identifies the hidden write in all regions.
+type ConflictID [16]byte
+
+// String is the identifier in hexadecimal.
+func (id ConflictID) String() string { return hex.EncodeToString(id[:]) }
+
+// ID is computed from domain, key, field and losing version alone, so that the
+// reports of several regions about one hidden write have one ID and consumers drop
+// the repeats. It is the first half of a SHA-256.
+func (c *Conflict) ID() ConflictID {
+	h := sha256.New()
+	var b [8]byte
+	for _, s := range []string{c.Domain, c.Key, c.Field, string(c.Loser.Version.Origin.Region)} {
+		h.Write(binary.BigEndian.AppendUint64(b[:0], uint64(len(s))))
+		h.Write([]byte(s))
+	}
+	h.Write(binary.BigEndian.AppendUint64(b[:0], c.Loser.Version.Origin.Incarnation))
+	h.Write(binary.BigEndian.AppendUint64(b[:0], uint64(c.Loser.Version.Time)))
+	return ConflictID(h.Sum(nil)[:16])
+}
