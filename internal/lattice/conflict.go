@@ -1,0 +1,88 @@
+package lattice
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/fieldwise/fieldwise"
+)
+
+// Chooser is a policy as conflicts need it: its name, and the index of the sibling
+// that it shows.
+type Chooser interface {
+	Name() string
+	Choose(siblings []fieldwise.Sibling) int
+}
+
+// AppendConflicts appends what joining two registers hides: each sibling of the join
+// that the policy does not show and that was not hidden in the first register
+// already, and each value that lost to another under its own version.
+func AppendConflicts(dst []fieldwise.Conflict, field string, policy Chooser, ta Table, a []byte, tb Table, b []byte) ([]fieldwise.Conflict, error) {
+	before, err := Siblings(nil, ta, a)
+	if err != nil {
+		return nil, err
+	}
+	arrived, err := Siblings(nil, tb, b)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range arrived {
+		i := slices.IndexFunc(before, func(x fieldwise.Sibling) bool { return x.Version == s.Version })
+		if i < 0 || sameValue(before[i], s) {
+			continue
+		}
+		winner, loser := before[i], s
+		if bytes.Compare(encoded(winner), encoded(loser)) < 0 {
+			winner, loser = loser, winner
+		}
+		dst = append(dst, conflict(fieldwise.ConflictStamp, field, "larger bytes", loser, winner))
+	}
+	joined, err := joinedSiblings(ta, a, tb, b)
+	if err != nil || len(joined) < 2 {
+		return dst, err
+	}
+	var was fieldwise.Sibling
+	if len(before) > 0 {
+		was = before[policy.Choose(before)]
+	}
+	winner := joined[policy.Choose(joined)]
+	for _, s := range joined {
+		known := slices.ContainsFunc(before, func(x fieldwise.Sibling) bool { return x.Version == s.Version })
+		if sameValue(s, winner) || known && !sameValue(s, was) {
+			continue
+		}
+		dst = append(dst, conflict(fieldwise.ConflictUpdate, field, policy.Name(), s, winner))
+	}
+	return dst, nil
+}
+
+// joinedSiblings lists the siblings of the join of two registers, oldest first.
+func joinedSiblings(ta Table, a []byte, tb Table, b []byte) ([]fieldwise.Sibling, error) {
+	table, a, b, err := uniteBodies(nil, items, ta, a, tb, b)
+	if err != nil {
+		return nil, err
+	}
+	register, err := joinItems(nil, a, b)
+	if err != nil {
+		return nil, err
+	}
+	t, _, _ := Cut(table)
+	return Siblings(nil, t, register)
+}
+
+func conflict(kind fieldwise.ConflictKind, field, policy string, loser, winner fieldwise.Sibling) fieldwise.Conflict {
+	loser.Value, winner.Value = bytes.Clone(loser.Value), bytes.Clone(winner.Value)
+	return fieldwise.Conflict{Kind: kind, Field: field, Loser: loser, Winner: winner, Policy: policy}
+}
+
+func sameValue(a, b fieldwise.Sibling) bool {
+	return (a.Value == nil) == (b.Value == nil) && bytes.Equal(a.Value, b.Value)
+}
+
+// encoded is the value as items carry it.
+func encoded(s fieldwise.Sibling) []byte {
+	if s.Value == nil {
+		return []byte{Absent}
+	}
+	return s.Value
+}

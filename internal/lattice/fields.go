@@ -1,0 +1,275 @@
+package lattice
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/wire"
+)
+
+// Kind names the mechanism of a field. Kinds are below 0x20 and names hold no byte
+// below 0x20, so that the kind ends the name and plain byte order of name and kind
+// together is the order of names.
+type Kind byte
+
+// KindRegister is a multi-value register.
+const KindRegister Kind = 1
+
+const firstNameByte = 0x20
+
+// Field is one named mechanism of a record. Fields follow each other to the end of
+// the state, each a bin of name, kind and body, in the order of name and kind.
+type Field struct {
+	Name []byte
+	Kind Kind
+	Body []byte
+}
+
+// CutField returns the first field of b and what follows it.
+func CutField(b []byte) (f Field, rest []byte, ok bool) {
+	content, rest, ok := Bin(b)
+	if !ok {
+		return Field{}, nil, false
+	}
+	n := keyLen(content)
+	if n == 0 {
+		return Field{}, nil, false
+	}
+	return Field{Name: content[:n-1], Kind: Kind(content[n-1]), Body: content[n:]}, rest, true
+}
+
+// keyLen is the length of name and kind together, or 0 where there is no kind.
+func keyLen(content []byte) int {
+	for i, c := range content {
+		if c < firstNameByte {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// AppendField appends a field.
+func AppendField(dst []byte, f Field) []byte {
+	dst, start := BeginBin(dst)
+	dst = append(dst, f.Name...)
+	dst = append(dst, byte(f.Kind))
+	return EndBin(append(dst, f.Body...), start)
+}
+
+// joinFields appends the join of two sequences of fields under one table. Neighbours
+// that leave as they came leave in one copy.
+func joinFields(dst, a, b []byte) ([]byte, error) {
+	var run []byte // fields of a or b, not yet appended
+	fromA := true
+	for len(a) > 0 && len(b) > 0 {
+		cb, restb, ok := Bin(b)
+		if !ok {
+			return nil, malformed("field ends early")
+		}
+		key := cb[:keyLen(cb)]
+		prefix, mask, ok := keyPrefix(cb, key)
+		if !ok {
+			return nil, malformed("field without a kind")
+		}
+		// Pass over what comes before the field in a.
+		before, order := a, 1
+		var ca, resta []byte
+		for len(a) > 0 {
+			if ca, resta, ok = Bin(a); !ok || len(ca) < 8 {
+				return nil, malformed("field ends early")
+			}
+			if x := binary.BigEndian.Uint64(ca) & mask; x != prefix {
+				if x < prefix {
+					a = resta
+					continue
+				}
+			} else if len(key) <= 8 {
+				order = 0
+			} else if order = bytes.Compare(ca[8:min(len(ca), len(key))], key[8:]); order < 0 {
+				a, order = resta, 1
+				continue
+			}
+			break
+		}
+		if n := len(before) - len(a); n > 0 {
+			if fromA {
+				run = extend(run, before, n)
+			} else {
+				dst = append(dst, run...)
+				run, fromA = before[:n], true
+			}
+		}
+		if len(a) == 0 {
+			break
+		}
+		winner := takeB
+		if order == 0 {
+			var err error
+			if winner, err = quickWinner(Kind(key[len(key)-1]), ca[len(key):], cb[len(key):]); err != nil {
+				return nil, err
+			}
+		}
+		switch winner {
+		case takeA:
+			if fromA {
+				run = extend(run, a, len(a)-len(resta))
+			} else {
+				dst = append(dst, run...)
+				run, fromA = a[:len(a)-len(resta)], true
+			}
+		case takeB:
+			if !fromA {
+				run = extend(run, b, len(b)-len(restb))
+			} else {
+				dst = append(dst, run...)
+				run, fromA = b[:len(b)-len(restb)], false
+			}
+		case takeBoth:
+			dst = append(dst, run...)
+			run = nil
+			var start int
+			dst, start = BeginBin(dst)
+			dst = append(dst, key...)
+			var err error
+			if dst, err = joinItems(dst, ca[len(key):], cb[len(key):]); err != nil {
+				return nil, err
+			}
+			dst = EndBin(dst, start)
+		}
+		b = restb
+		if order == 0 {
+			a = resta
+		}
+	}
+	return append(append(append(dst, run...), a...), b...), nil
+}
+
+// extend adds the first n bytes of next to a run; next is in the same slice as the
+// run and stands right behind it unless the run is empty.
+func extend(run, next []byte, n int) []byte {
+	if len(run) == 0 {
+		return next[:n]
+	}
+	return run[:len(run)+n]
+}
+
+// keyPrefix is the first eight bytes of a key as a number to compare, and the mask
+// that cuts those of other contents to the key's length.
+func keyPrefix(content, key []byte) (prefix, mask uint64, ok bool) {
+	if len(key) == 0 || len(content) < 8 {
+		return 0, 0, false
+	}
+	mask = ^uint64(0)
+	if len(key) < 8 {
+		mask <<= 64 - 8*len(key)
+	}
+	return binary.BigEndian.Uint64(content) & mask, mask, true
+}
+
+type winner uint8
+
+const (
+	takeA winner = iota
+	takeB
+	takeBoth
+)
+
+// quickWinner decides between two bodies of one field where one of them is the join:
+// plain values of the same origin, above all.
+func quickWinner(k Kind, a, b []byte) (winner, error) {
+	if k != KindRegister {
+		return 0, unsupported(k)
+	}
+	ia, resta, oka := CutItem(a)
+	ib, restb, okb := CutItem(b)
+	switch {
+	case !oka || !okb:
+		return 0, malformed("register ends inside an item")
+	case ia.Index != ib.Index || len(resta) > 0 || len(restb) > 0:
+		return takeBoth, nil
+	case ib.beats(&ia):
+		return takeB, nil
+	}
+	return takeA, nil
+}
+
+func renumberFields(dst, b []byte, to renumbering) ([]byte, bool) {
+	for len(b) > 0 {
+		f, rest, ok := CutField(b)
+		if !ok {
+			return nil, false
+		}
+		var start int
+		dst, start = BeginBin(dst)
+		dst = append(dst, f.Name...)
+		dst = append(dst, byte(f.Kind))
+		if dst, ok = renumberItems(dst, f.Body, to); !ok {
+			return nil, false
+		}
+		dst, b = EndBin(dst, start), rest
+	}
+	return dst, true
+}
+
+// checkFields verifies fields that came from outside and notes the origins they use.
+func checkFields(b []byte, origins int, used *usage) error {
+	var last []byte
+	for len(b) > 0 {
+		content, rest, err := wire.Bin(b)
+		if err != nil {
+			return malformed("field: " + err.Error())
+		}
+		n := keyLen(content)
+		if n == 0 || n == 1 && content[0] == 0 {
+			return malformed("field without a kind")
+		}
+		key, body := content[:n], content[n:]
+		if !utf8.Valid(key[:n-1]) {
+			return malformed("field name is not UTF-8")
+		}
+		if last != nil && bytes.Compare(last, key) >= 0 {
+			return malformed("fields are not sorted")
+		}
+		if k := Kind(key[n-1]); k != KindRegister {
+			return unsupported(k)
+		}
+		if err := checkItems(body, origins, used); err != nil {
+			return fmt.Errorf("field %q: %w", key[:n-1], err)
+		}
+		last, b = key, rest
+	}
+	return nil
+}
+
+func unsupported(k Kind) error {
+	return fmt.Errorf("%w: kind %d; a newer release wrote it", fieldwise.ErrUnsupportedKind, k)
+}
+
+// FindField returns the body of the field, or nil.
+func FindField(b []byte, name string, k Kind) []byte {
+	for len(b) > 0 {
+		f, rest, ok := CutField(b)
+		if !ok {
+			return nil
+		}
+		if f.Kind == k && string(f.Name) == name {
+			return f.Body
+		}
+		b = rest
+	}
+	return nil
+}
+
+// sortFields sorts fields by name and kind.
+func sortFields(fields []Field) {
+	slices.SortFunc(fields, func(a, b Field) int {
+		if c := bytes.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		return int(a.Kind) - int(b.Kind)
+	})
+}

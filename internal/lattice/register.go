@@ -1,0 +1,249 @@
+package lattice
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/wire"
+)
+
+// Absent stands for a value that was unset or deleted. No msgpack value starts with it.
+const Absent = 0xc1
+
+// MaxDepth bounds the nesting of a value that comes from outside.
+const MaxDepth = 64
+
+const timeLen = 8
+
+// Item is what one origin last did to a register.
+type Item struct {
+	Index      int // of the origin in the table
+	Time       fieldwise.Timestamp
+	Superseded bool
+	Value      []byte // encoded; empty if superseded
+}
+
+// IsAbsent reports whether the item unset or deleted the value.
+func (it *Item) IsAbsent() bool { return len(it.Value) == 1 && it.Value[0] == Absent }
+
+// CutItem returns the first item of a register and what follows it.
+func CutItem(b []byte) (it Item, rest []byte, ok bool) {
+	head, n := uint64(0), 1
+	switch {
+	case len(b) == 0:
+		return Item{}, nil, false
+	case b[0] < 0x80:
+		head = uint64(b[0])
+	default:
+		var after []byte
+		var err error
+		if head, after, err = wire.Uint(b); err != nil || head > 2*MaxOrigins {
+			return Item{}, nil, false
+		}
+		n = len(b) - len(after)
+	}
+	if len(b) < n+timeLen {
+		return Item{}, nil, false
+	}
+	it = Item{
+		Index:      int(head >> 1),
+		Superseded: head&1 != 0,
+		Time:       fieldwise.Timestamp(binary.BigEndian.Uint64(b[n:])),
+	}
+	rest = b[n+timeLen:]
+	if it.Superseded {
+		return it, rest, true
+	}
+	length, ok := valueLen(rest)
+	if !ok {
+		return Item{}, nil, false
+	}
+	it.Value = rest[:length]
+	return it, rest[length:], true
+}
+
+func valueLen(b []byte) (n int, ok bool) {
+	if len(b) > 0 && b[0] == Absent {
+		return 1, true
+	}
+	n, err := wire.Skip(b)
+	return n, err == nil
+}
+
+// AppendItem appends an item to a register.
+func AppendItem(dst []byte, it Item) []byte {
+	head := uint64(it.Index) << 1
+	if it.Superseded {
+		head |= 1
+	}
+	dst = wire.AppendUint(dst, head)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(it.Time))
+	return append(dst, it.Value...)
+}
+
+// beats decides between two items of one origin: the higher timestamp; at equal
+// timestamps the mark over a value, and of two values the larger bytes.
+func (it *Item) beats(other *Item) bool {
+	switch {
+	case it.Time != other.Time:
+		return it.Time > other.Time
+	case it.Superseded || other.Superseded:
+		return it.Superseded
+	}
+	return bytes.Compare(it.Value, other.Value) > 0
+}
+
+// joinItems appends the join of two registers under one table: the maximum per origin.
+func joinItems(dst, a, b []byte) ([]byte, error) {
+	for len(a) > 0 && len(b) > 0 {
+		ia, resta, oka := CutItem(a)
+		ib, restb, okb := CutItem(b)
+		if !oka || !okb {
+			return nil, malformed("register ends inside an item")
+		}
+		lena, lenb := len(a)-len(resta), len(b)-len(restb)
+		switch {
+		case ia.Index < ib.Index:
+			dst, a = append(dst, a[:lena]...), resta
+		case ia.Index > ib.Index:
+			dst, b = append(dst, b[:lenb]...), restb
+		default:
+			if ib.beats(&ia) {
+				dst = append(dst, b[:lenb]...)
+			} else {
+				dst = append(dst, a[:lena]...)
+			}
+			a, b = resta, restb
+		}
+	}
+	return append(append(dst, a...), b...), nil
+}
+
+func renumberItems(dst, b []byte, to renumbering) ([]byte, bool) {
+	for len(b) > 0 {
+		it, rest, ok := CutItem(b)
+		if !ok || it.Index >= len(to) {
+			return nil, false
+		}
+		it.Index = int(to[it.Index])
+		dst, b = AppendItem(dst, it), rest
+	}
+	return dst, true
+}
+
+// usage notes which origins of a table are used.
+type usage struct {
+	low  uint64
+	high []uint64
+}
+
+func newUsage(origins int) usage {
+	if origins <= 64 {
+		return usage{}
+	}
+	return usage{high: make([]uint64, (origins-1)/64)}
+}
+
+func (u *usage) add(i int) {
+	if i < 64 {
+		u.low |= 1 << i
+	} else {
+		u.high[i/64-1] |= 1 << (i % 64)
+	}
+}
+
+func (u *usage) has(i int) bool {
+	if i < 64 {
+		return u.low&(1<<i) != 0
+	}
+	return u.high[i/64-1]&(1<<(i%64)) != 0
+}
+
+func (u *usage) all(origins int) bool {
+	for i := range origins {
+		if !u.has(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkItems verifies a register that came from outside and notes the origins it uses.
+func checkItems(b []byte, origins int, used *usage) error {
+	if len(b) == 0 {
+		return malformed("register without an item")
+	}
+	for last := -1; len(b) > 0; {
+		it, rest, ok := CutItem(b)
+		switch {
+		case !ok:
+			return malformed("register ends inside an item")
+		case it.Index <= last:
+			return malformed("register items are not sorted")
+		case it.Index >= origins:
+			return malformed("item outside the origin table")
+		}
+		if len(it.Value) > 0 && !it.IsAbsent() {
+			if err := wire.Check(it.Value, MaxDepth); err != nil {
+				return malformed("register value: " + err.Error())
+			}
+		}
+		used.add(it.Index)
+		last, b = it.Index, rest
+	}
+	return nil
+}
+
+// Siblings lists the current values of a register, oldest version first. Values alias
+// the register; an absent one is nil.
+func Siblings(dst []fieldwise.Sibling, t Table, register []byte) ([]fieldwise.Sibling, error) {
+	first := len(dst)
+	index := 0
+	for len(register) > 0 {
+		it, rest, ok := CutItem(register)
+		if !ok {
+			return nil, malformed("register ends inside an item")
+		}
+		register = rest
+		if it.Superseded {
+			continue
+		}
+		var e entry
+		for ; index <= it.Index; index++ {
+			if e, t, ok = t.cut(); !ok {
+				return nil, malformed("item outside the origin table")
+			}
+		}
+		s := fieldwise.Sibling{Version: fieldwise.Version{Time: it.Time, Origin: e.origin()}}
+		if !it.IsAbsent() {
+			s.Value = it.Value[:len(it.Value):len(it.Value)]
+		}
+		dst = append(dst, s)
+	}
+	slices.SortFunc(dst[first:], func(a, b fieldwise.Sibling) int { return a.Version.Compare(b.Version) })
+	return dst, nil
+}
+
+// WriteRegister appends to dst the delta that replaces all current values of a
+// register state, which may be empty, by an encoded value at version at.
+func WriteRegister(dst, state, value []byte, at fieldwise.Version) ([]byte, error) {
+	var t Table
+	var register []byte
+	if len(state) > 0 {
+		var ok bool
+		if t, register, ok = Cut(state); !ok {
+			return nil, malformed("origin table")
+		}
+	}
+	d, err := NewDelta(t, at)
+	if err != nil {
+		return nil, err
+	}
+	b, err := d.AppendWrite(nil, register, value)
+	if err != nil {
+		return nil, err
+	}
+	return d.finish(dst, items, b), nil
+}

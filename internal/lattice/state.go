@@ -1,0 +1,98 @@
+package lattice
+
+import "github.com/fieldwise/fieldwise/internal/wire"
+
+// body is what stands behind the table of a state.
+type body uint8
+
+const (
+	items  body = iota // one register
+	fields             // fields to the end
+	seen               // the context of a tombstone
+)
+
+func (k body) renumber(dst, b []byte, to renumbering) ([]byte, bool) {
+	switch k {
+	case items:
+		return renumberItems(dst, b, to)
+	case fields:
+		return renumberFields(dst, b, to)
+	}
+	return renumberSeen(dst, b, to)
+}
+
+func (k body) check(b []byte, origins int, used *usage) error {
+	switch k {
+	case items:
+		return checkItems(b, origins, used)
+	case fields:
+		return checkFields(b, origins, used)
+	}
+	return checkSeen(b, origins, used)
+}
+
+func (k body) join(dst, a, b []byte) ([]byte, error) {
+	switch k {
+	case items:
+		return joinItems(dst, a, b)
+	case fields:
+		return joinFields(dst, a, b)
+	}
+	return joinSeen(dst, a, b)
+}
+
+func check(state []byte, kind body) error {
+	content, b, err := wire.Bin(state)
+	if err != nil {
+		return malformed("origin table: " + err.Error())
+	}
+	origins, err := Table(content).Check()
+	if err != nil {
+		return err
+	}
+	used := newUsage(origins)
+	if err := kind.check(b, origins, &used); err != nil {
+		return err
+	}
+	if !used.all(origins) {
+		return malformed("origin table names an origin that nothing uses")
+	}
+	return nil
+}
+
+func join(dst, a, b []byte, kind body) ([]byte, error) {
+	ta, bodyA, oka := Cut(a)
+	tb, bodyB, okb := Cut(b)
+	if !oka || !okb {
+		return nil, malformed("origin table")
+	}
+	dst, bodyA, bodyB, err := uniteBodies(dst, kind, ta, bodyA, tb, bodyB)
+	if err != nil {
+		return nil, err
+	}
+	return kind.join(dst, bodyA, bodyB)
+}
+
+// Cut returns the table that a state opens with and the body behind it.
+func Cut(state []byte) (t Table, b []byte, ok bool) {
+	content, b, ok := Bin(state)
+	return Table(content), b, ok
+}
+
+// CheckRegister verifies a register state, table and items, that came from outside.
+func CheckRegister(state []byte) error { return check(state, items) }
+
+// CheckFields verifies table and fields that came from outside.
+func CheckFields(state []byte) error { return check(state, fields) }
+
+// CheckSeen verifies table and context of a tombstone that came from outside.
+func CheckSeen(state []byte) error { return check(state, seen) }
+
+// JoinRegisters appends the join of two register states.
+func JoinRegisters(dst, a, b []byte) ([]byte, error) { return join(dst, a, b, items) }
+
+// JoinFields appends the join of two sequences of fields, each behind its table.
+func JoinFields(dst, a, b []byte) ([]byte, error) { return join(dst, a, b, fields) }
+
+// JoinSeen appends the join of two tombstone contexts, each behind its table.
+func JoinSeen(dst, a, b []byte) ([]byte, error) { return join(dst, a, b, seen) }

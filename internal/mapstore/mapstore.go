@@ -1,0 +1,151 @@
+// Package mapstore keeps domains in maps: what stands in for the replicated log in the
+// tests of the strategies. It makes nothing durable and ships nothing by itself.
+package mapstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fieldwise/fieldwise"
+)
+
+// Host is a region whose domains are maps. It is safe for concurrent use.
+type Host struct {
+	mu      sync.Mutex
+	origin  fieldwise.Origin
+	clock   *fieldwise.Clock
+	seq     fieldwise.Seq
+	domains map[string]*Store
+}
+
+var _ fieldwise.Host = (*Host)(nil)
+
+// New returns an empty host that signs as origin by the given wall clock, nil for
+// time.Now.
+func New(origin fieldwise.Origin, wall func() time.Time) *Host {
+	return &Host{origin: origin, clock: fieldwise.NewClock(wall, 0), domains: make(map[string]*Store)}
+}
+
+// Domain implements [fieldwise.Host].
+func (h *Host) Domain(name string, m fieldwise.Merger) (fieldwise.Store, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.domains[name]
+	if s == nil {
+		s = &Store{host: h, merger: m, states: make(map[string][]byte)}
+		h.domains[name] = s
+	}
+	if s.merger.Name() != m.Name() {
+		return nil, fmt.Errorf("%w: %q is open under %q", fieldwise.ErrMergerMismatch, name, s.merger.Name())
+	}
+	return s, nil
+}
+
+// Store is one domain in a map.
+type Store struct {
+	host   *Host
+	merger fieldwise.Merger
+	states map[string][]byte // guarded by host.mu
+
+	// Deltas are those that Write made, by key, in order.
+	deltas map[string][][]byte
+}
+
+var _ fieldwise.Store = (*Store)(nil)
+
+// Read implements [fieldwise.Store].
+func (s *Store) Read(ctx context.Context, key string, use func(state []byte) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.host.mu.Lock()
+	state := s.states[key]
+	s.host.mu.Unlock()
+	return use(state)
+}
+
+// Write implements [fieldwise.Store]; all writes of the host happen one at a time.
+func (s *Store) Write(ctx context.Context, key string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return fieldwise.Receipt{}, err
+	}
+	h := s.host
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := fieldwise.Version{Time: h.clock.Now(), Origin: h.origin}
+	delta, err := change(nil, s.states[key], at)
+	if err != nil || len(delta) == 0 {
+		return fieldwise.Receipt{}, err
+	}
+	if err := s.mergeLocked(key, delta); err != nil {
+		return fieldwise.Receipt{}, err
+	}
+	if s.deltas == nil {
+		s.deltas = make(map[string][][]byte)
+	}
+	s.deltas[key] = append(s.deltas[key], delta)
+	h.seq++
+	return fieldwise.Receipt{Origin: h.origin, Seq: h.seq, Time: at.Time}, nil
+}
+
+// Keys implements [fieldwise.Store].
+func (s *Store) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		deleter, _ := s.merger.(fieldwise.Deleter)
+		var keys []string
+		s.host.mu.Lock()
+		for key, state := range s.states {
+			if strings.HasPrefix(key, prefix) && (deleter == nil || deleter.Live(state)) {
+				keys = append(keys, key)
+			}
+		}
+		s.host.mu.Unlock()
+		slices.Sort(keys)
+		for _, key := range keys {
+			if err := ctx.Err(); err != nil || !yield(key, nil) {
+				if err != nil {
+					yield("", err)
+				}
+				return
+			}
+		}
+	}
+}
+
+// State returns the state of a key.
+func (s *Store) State(key string) []byte {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	return s.states[key]
+}
+
+// Deltas returns the deltas that Write made for a key, oldest first.
+func (s *Store) Deltas(key string) [][]byte {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	return slices.Clone(s.deltas[key])
+}
+
+// Merge joins a state or a delta from another host into a key.
+func (s *Store) Merge(key string, state []byte) error {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	return s.mergeLocked(key, state)
+}
+
+func (s *Store) mergeLocked(key string, delta []byte) error {
+	if _, err := s.merger.Merge(nil, nil, delta); err != nil {
+		return err
+	}
+	joined, err := s.merger.Merge(nil, s.states[key], delta)
+	if err != nil {
+		return err
+	}
+	s.states[key] = joined
+	return nil
+}
