@@ -74,15 +74,21 @@ func (v Version) String() string { return v.Time.String() + "@" + v.Origin.Strin
 // a replica has and says nothing about which value is newer. Zero means none.
 type Seq uint64
 
-// Receipt names the entry of one write: what to wait for, in this region or in
-// another. The zero Receipt means that nothing needed to be written.
+// Receipt names one write: what to wait for, in this region or in another. Seq says
+// where its entry stands among those of its origin, and Time tells it from another
+// entry that was given the same number after this one failed to become durable. The
+// zero Receipt means that nothing needed to be written.
 type Receipt struct {
 	Origin Origin
 	Seq    Seq
+	Time   Timestamp
 }
 
 // IsZero reports whether nothing was written.
 func (r Receipt) IsZero() bool { return r == Receipt{} }
+
+// Version is the version that the write carries.
+func (r Receipt) Version() Version { return Version{Time: r.Time, Origin: r.Origin} }
 
 // String is the origin, '/' and the sequence number.
 func (r Receipt) String() string { return fmt.Sprintf("%s/%d", r.Origin, r.Seq) }
