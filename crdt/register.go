@@ -1,0 +1,126 @@
+package crdt
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/value"
+	"github.com/fieldwise/fieldwise/internal/wire"
+)
+
+// MVRegister is the [fieldwise.Merger] of records that are one multi-value register.
+// The zero value has no policy: it shows every sibling and reports no conflicts. It
+// is safe for concurrent use.
+type MVRegister struct {
+	policy Policy
+}
+
+var (
+	_ fieldwise.Merger           = MVRegister{}
+	_ fieldwise.Deleter          = MVRegister{}
+	_ fieldwise.ConflictReporter = MVRegister{}
+)
+
+// NewMVRegister returns the merger whose readers see what policy chooses; nil shows
+// every sibling. States, and so Name, do not depend on the policy.
+func NewMVRegister(policy Policy) MVRegister { return MVRegister{policy: policy} }
+
+// Name is "register/1".
+func (MVRegister) Name() string { return "register/1" }
+
+// Merge implements [fieldwise.Merger].
+func (MVRegister) Merge(dst, a, b []byte) ([]byte, error) {
+	switch {
+	case len(a) == 0 && len(b) == 0:
+		return dst, nil
+	case len(a) == 0:
+		if err := lattice.CheckRegister(b); err != nil {
+			return nil, err
+		}
+		return append(dst, b...), nil
+	case len(b) == 0:
+		if err := lattice.CheckRegister(a); err != nil {
+			return nil, err
+		}
+		return append(dst, a...), nil
+	case bytes.Equal(a, b):
+		return append(dst, a...), nil
+	}
+	return lattice.JoinRegisters(dst, a, b)
+}
+
+// Set appends to dst the delta that replaces everything current in state, which may
+// be empty, by val at version at. A nil val makes the register absent; any other must
+// be one canonical msgpack value, nested at most 16 deep. It is an error if this
+// origin wrote the register at or after at.
+func (MVRegister) Set(dst, state []byte, at fieldwise.Version, val []byte) ([]byte, error) {
+	if val == nil {
+		val = []byte{lattice.Absent}
+	} else if err := wire.Check(val, value.MaxDepth); err != nil {
+		return nil, fmt.Errorf("crdt: value of a register: %w", err)
+	}
+	return lattice.WriteRegister(dst, state, val, at)
+}
+
+// Siblings lists the current values of a state, oldest version first; none for the
+// empty state. Values alias the state.
+func (MVRegister) Siblings(state []byte) ([]fieldwise.Sibling, error) {
+	if len(state) == 0 {
+		return nil, nil
+	}
+	t, register, ok := lattice.Cut(state)
+	if !ok {
+		return nil, errTable
+	}
+	return lattice.Siblings(nil, t, register)
+}
+
+var errTable = fmt.Errorf("%w: origin table", fieldwise.ErrMalformed)
+
+// shown returns the sibling that readers see. Without a policy that is the newest one
+// that is not absent, so that a record lives as long as any of its values does.
+func (m MVRegister) shown(state []byte) (fieldwise.Sibling, error) {
+	siblings, err := m.Siblings(state)
+	if err != nil || len(siblings) == 0 {
+		return fieldwise.Sibling{}, err
+	}
+	if m.policy != nil {
+		return siblings[m.policy.Choose(siblings)], nil
+	}
+	for i := len(siblings) - 1; i > 0; i-- {
+		if siblings[i].Value != nil {
+			return siblings[i], nil
+		}
+	}
+	return siblings[0], nil
+}
+
+// Live implements [fieldwise.Deleter]: a record whose shown value is absent is not live.
+func (m MVRegister) Live(state []byte) bool {
+	s, err := m.shown(state)
+	return err == nil && s.Value != nil
+}
+
+// Delete implements [fieldwise.Deleter]: it writes absent, which competes with
+// concurrent writes like any value.
+func (m MVRegister) Delete(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+	if !m.Live(state) {
+		return dst, nil
+	}
+	return m.Set(dst, state, at, nil)
+}
+
+// Conflicts implements [fieldwise.ConflictReporter].
+func (m MVRegister) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fieldwise.Conflict, error) {
+	if m.policy == nil || len(state) == 0 || len(delta) == 0 {
+		return dst, nil
+	}
+	ts, s, oks := lattice.Cut(state)
+	td, d, okd := lattice.Cut(delta)
+	if !oks || !okd {
+		return nil, errTable
+	}
+	return lattice.AppendConflicts(dst, "", m.policy, ts, s, td, d)
+}
