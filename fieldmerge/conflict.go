@@ -1,0 +1,190 @@
+package fieldmerge
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/lattice"
+)
+
+const (
+	deleteWins = "delete wins"
+	shapeRule  = "newer shape"
+)
+
+// Conflicts implements [fieldwise.ConflictReporter] under the schema's policies.
+func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fieldwise.Conflict, error) {
+	if len(state) == 0 || len(delta) == 0 || bytes.Equal(state, delta) {
+		return dst, nil
+	}
+	rs, err := cutRecord(state)
+	if err != nil {
+		return nil, err
+	}
+	rd, err := cutRecord(delta)
+	switch {
+	case err != nil:
+		return nil, err
+	case rs.life < rd.life:
+		return m.dropped(dst, rs, rd)
+	case rs.life > rd.life:
+		return m.dropped(dst, rd, rs)
+	case !rs.live():
+		return dst, nil
+	}
+	ts, fs, err := rs.fields()
+	if err != nil {
+		return nil, err
+	}
+	td, fd, err := rd.fields()
+	if err != nil {
+		return nil, err
+	}
+	nested := false
+	for rest := fd; len(rest) > 0; {
+		f, after, ok := lattice.CutField(rest)
+		if !ok {
+			return nil, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
+		}
+		rest = after
+		path := string(f.Name)
+		nested = nested || strings.IndexByte(path, '.') >= 0
+		own := lattice.FindField(fs, path, f.Kind)
+		if own == nil || f.Kind != lattice.KindRegister {
+			continue
+		}
+		if dst, err = lattice.AppendConflicts(dst, path, m.schema.policy(path), ts, own, td, f.Body); err != nil {
+			return nil, err
+		}
+	}
+	if !nested && bytes.IndexByte(fs, '.') < 0 {
+		return dst, nil
+	}
+	return m.misshapen(dst, rs, state, delta)
+}
+
+// dropped reports the values that a record of a lower life shows and that the higher
+// life, which drops them, did not know of. A tombstone that follows directly tells
+// what it had seen; otherwise nothing is known to have been seen.
+func (m Merger) dropped(dst []fieldwise.Conflict, low, high record) ([]fieldwise.Conflict, error) {
+	if !low.live() {
+		return dst, nil
+	}
+	var known map[fieldwise.Origin]fieldwise.Timestamp
+	var winner fieldwise.Sibling
+	if !high.live() && high.life == low.life+1 {
+		var err error
+		if known, winner.Version, err = seen(high); err != nil {
+			return nil, err
+		}
+	}
+	t, fields, err := low.fields()
+	if err != nil {
+		return nil, err
+	}
+	for len(fields) > 0 {
+		f, rest, ok := lattice.CutField(fields)
+		if !ok {
+			return nil, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
+		}
+		fields = rest
+		siblings, err := lattice.Siblings(nil, t, f.Body)
+		if err != nil {
+			return nil, err
+		}
+		if len(siblings) == 0 {
+			continue
+		}
+		path := string(f.Name)
+		shown := siblings[m.schema.policy(path).Choose(siblings)]
+		for _, s := range siblings {
+			if s.Value == nil || !bytes.Equal(s.Value, shown.Value) || s.Version.Time <= known[s.Version.Origin] {
+				continue
+			}
+			s.Value = bytes.Clone(s.Value)
+			dst = append(dst, fieldwise.Conflict{
+				Kind: fieldwise.ConflictDelete, Field: path, Loser: s, Winner: winner, Policy: deleteWins,
+			})
+		}
+	}
+	return dst, nil
+}
+
+// seen returns the context of a tombstone, and the version of its newest delete.
+func seen(r record) (map[fieldwise.Origin]fieldwise.Timestamp, fieldwise.Version, error) {
+	t, context, ok := lattice.Cut(r.rest)
+	if !ok {
+		return nil, fieldwise.Version{}, fmt.Errorf("%w: origin table", fieldwise.ErrMalformed)
+	}
+	origins := t.Origins()
+	known := make(map[fieldwise.Origin]fieldwise.Timestamp, len(origins))
+	var newest fieldwise.Version
+	for len(context) > 0 {
+		s, rest, ok := lattice.CutSeen(context)
+		if !ok || s.Index >= len(origins) {
+			return nil, fieldwise.Version{}, fmt.Errorf("%w: tombstone's context", fieldwise.ErrMalformed)
+		}
+		context = rest
+		known[origins[s.Index]] = s.Time
+		if v := (fieldwise.Version{Time: s.Time, Origin: origins[s.Index]}); s.Delete && v.Compare(newest) > 0 {
+			newest = v
+		}
+	}
+	return known, newest, nil
+}
+
+// misshapen reports the values that stand above or below a newer one once state and
+// delta are joined, and did not in state already.
+func (m Merger) misshapen(dst []fieldwise.Conflict, before record, state, delta []byte) ([]fieldwise.Conflict, error) {
+	joined, err := m.Merge(nil, state, delta)
+	if err != nil {
+		return nil, err
+	}
+	after, err := cutRecord(joined)
+	if err != nil {
+		return nil, err
+	}
+	known, err := m.schema.hiddenByShape(before)
+	if err != nil {
+		return nil, err
+	}
+	now, err := m.schema.hiddenByShape(after)
+	if err != nil {
+		return nil, err
+	}
+	for path, c := range now {
+		if was, ok := known[path]; ok && was.Loser.Version == c.Loser.Version {
+			delete(now, path)
+		}
+	}
+	first := len(dst)
+	for _, c := range now {
+		c.Loser.Value = bytes.Clone(c.Loser.Value)
+		dst = append(dst, c)
+	}
+	slices.SortFunc(dst[first:], func(a, b fieldwise.Conflict) int { return strings.Compare(a.Field, b.Field) })
+	return dst, nil
+}
+
+// hiddenByShape lists by path what the shape of the record hides.
+func (s *Schema) hiddenByShape(r record) (map[string]fieldwise.Conflict, error) {
+	all, err := s.resolve(r)
+	if err != nil {
+		return nil, err
+	}
+	root, err := tree(all)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]fieldwise.Conflict)
+	root.hidden(func(loser *shown, winner fieldwise.Version) {
+		found[loser.path] = fieldwise.Conflict{
+			Kind: fieldwise.ConflictShape, Field: loser.path, Policy: shapeRule,
+			Loser: loser.sibling, Winner: fieldwise.Sibling{Version: winner},
+		}
+	})
+	return found, nil
+}

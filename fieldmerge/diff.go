@@ -1,0 +1,145 @@
+package fieldmerge
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/value"
+)
+
+// Limits of what a write may make of a record. They are checked where the write is
+// made, never where states meet.
+const (
+	MaxPathLen = 1 << 10 // bytes of a field's path
+	MaxFields  = 4096    // fields of a record, those that were unset included
+	MaxDepth   = 16      // maps and lists within each other
+)
+
+// leaves are the fields of a JSON-shaped record: encoded values by path, with the
+// empty map at the path of each map.
+type leaves map[string][]byte
+
+// flatten takes a JSON-shaped record apart. nil has no fields.
+func flatten(doc map[string]any) (leaves, error) {
+	l := make(leaves, len(doc))
+	return l, l.addEntries(nil, doc, 1)
+}
+
+// add takes the value at path apart; depth counts the maps around it.
+func (l leaves) add(path []byte, v any, depth int) error {
+	if len(path) > MaxPathLen {
+		return &fieldwise.LimitError{Limit: "bytes of a field path", Got: len(path), Max: MaxPathLen}
+	}
+	if m, ok := v.(map[string]any); ok {
+		l[string(path)] = emptyMap
+		return l.addEntries(append(path, '.'), m, depth+1)
+	}
+	val, err := value.Append(nil, v)
+	if err != nil {
+		return fmt.Errorf("field %q: %w", path, err)
+	}
+	l[string(path)] = val
+	return nil
+}
+
+func (l leaves) addEntries(prefix []byte, m map[string]any, depth int) error {
+	if depth > MaxDepth {
+		return &fieldwise.LimitError{Limit: "maps within each other", Got: depth, Max: MaxDepth}
+	}
+	for key, v := range m {
+		if !utf8.ValidString(key) {
+			return fmt.Errorf("%w: key %q is not UTF-8", ErrPath, key)
+		}
+		if err := l.add(appendSegment(prefix[:len(prefix):len(prefix)], key), v, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changes are what a write sets and unsets, by path. An encoded value sets, nil unsets.
+type changes map[string][]byte
+
+// diff is what turns from into to.
+func diff(from, to leaves) changes {
+	c := make(changes)
+	for path, val := range to {
+		if old, ok := from[path]; !ok || !bytes.Equal(old, val) {
+			c[path] = val
+		}
+	}
+	for path := range from {
+		if _, ok := to[path]; !ok {
+			c[path] = nil
+		}
+	}
+	return c
+}
+
+// Patch changes single fields of a record. Paths are those of [JoinPath].
+type Patch struct {
+	// Set gives each path a value. A map sets the whole map: what it does not name
+	// is unset.
+	Set map[string]any
+	// Unset removes what is at each path, and all below it.
+	Unset []string
+}
+
+// changes are what the patch does to a record with the given fields.
+func (p Patch) changes(current leaves) (changes, error) {
+	c := make(changes)
+	for _, path := range p.Unset {
+		if err := checkPath(path); err != nil {
+			return nil, err
+		}
+		c[path] = nil
+		c.unsetBelow(path, current)
+	}
+	set := make(leaves)
+	for _, path := range slices.Sorted(maps.Keys(p.Set)) {
+		if err := checkPath(path); err != nil {
+			return nil, err
+		}
+		for above := range parents(path) {
+			if _, ok := p.Set[above]; ok {
+				return nil, fmt.Errorf("%w: the patch sets %q and, below it, %q; set one of them", ErrPath, above, path)
+			}
+		}
+		segments, _ := SplitPath(path)
+		if err := set.add([]byte(path), p.Set[path], len(segments)); err != nil {
+			return nil, err
+		}
+		c.unsetBelow(path, current)
+	}
+	for path, val := range set {
+		c[path] = val
+	}
+	for _, path := range p.Unset {
+		for set := range p.Set {
+			if path == set || isBelow(set, path) || isBelow(path, set) {
+				return nil, fmt.Errorf("%w: the patch unsets %q and sets %q; do one of them", ErrPath, path, set)
+			}
+		}
+	}
+	return c, nil
+}
+
+func (c changes) unsetBelow(parent string, current leaves) {
+	for path := range current {
+		if isBelow(path, parent) {
+			c[path] = nil
+		}
+	}
+}
+
+func checkPath(path string) error {
+	if !utf8.ValidString(path) {
+		return fmt.Errorf("%w: %q is not UTF-8", ErrPath, path)
+	}
+	_, err := SplitPath(path)
+	return err
+}

@@ -1,0 +1,156 @@
+package fieldmerge
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/wire"
+)
+
+// maxLife bounds the lives of a record that comes from outside, far above what creates
+// and deletes can reach.
+const maxLife = 1 << 53
+
+// record is a state taken apart: its life, and the bytes of table and fields behind
+// it, or of table and context where the record is deleted.
+type record struct {
+	life uint64
+	rest []byte
+}
+
+func (r record) live() bool { return r.life%2 == 1 }
+
+// cutRecord takes a state apart. The empty state has life zero: never created.
+func cutRecord(state []byte) (record, error) {
+	if len(state) == 0 {
+		return record{}, nil
+	}
+	if c := state[0]; c > 0 && c < 0x80 {
+		return record{life: uint64(c), rest: state[1:]}, nil
+	}
+	life, rest, err := wire.Uint(state)
+	if err != nil || life == 0 || life > maxLife {
+		return record{}, fmt.Errorf("%w: life of a record", fieldwise.ErrMalformed)
+	}
+	return record{life: life, rest: rest}, nil
+}
+
+// fields returns the origin table and the fields of a live record.
+func (r record) fields() (t lattice.Table, fields []byte, err error) {
+	if len(r.rest) == 0 {
+		return nil, nil, nil
+	}
+	t, fields, ok := lattice.Cut(r.rest)
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: origin table", fieldwise.ErrMalformed)
+	}
+	return t, fields, nil
+}
+
+// Merger joins records of fields; see the package comment for the rules and
+// [Schema.Merger] for how to get one. It is safe for concurrent use.
+type Merger struct {
+	schema *Schema
+}
+
+var (
+	_ fieldwise.Merger           = Merger{}
+	_ fieldwise.Deleter          = Merger{}
+	_ fieldwise.ConflictReporter = Merger{}
+)
+
+// Name is "fields/1".
+func (Merger) Name() string { return "fields/1" }
+
+// Merge implements [fieldwise.Merger]: the higher life wins whole; equal lives join
+// field by field.
+func (Merger) Merge(dst, a, b []byte) ([]byte, error) {
+	switch {
+	case len(a) == 0 && len(b) == 0:
+		return dst, nil
+	case len(a) == 0:
+		return appendChecked(dst, b)
+	case len(b) == 0:
+		return appendChecked(dst, a)
+	case bytes.Equal(a, b):
+		return append(dst, a...), nil
+	}
+	ra, err := cutRecord(a)
+	if err != nil {
+		return nil, err
+	}
+	rb, err := cutRecord(b)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case ra.life > rb.life:
+		return append(dst, a...), nil
+	case ra.life < rb.life:
+		return append(dst, b...), nil
+	}
+	dst = append(dst, a[:len(a)-len(ra.rest)]...)
+	if ra.live() {
+		return lattice.JoinFields(dst, ra.rest, rb.rest)
+	}
+	return lattice.JoinSeen(dst, ra.rest, rb.rest)
+}
+
+// appendChecked appends a state after checking all of it.
+func appendChecked(dst, state []byte) ([]byte, error) {
+	r, err := cutRecord(state)
+	if err != nil {
+		return nil, err
+	}
+	check := lattice.CheckSeen
+	if r.live() {
+		check = lattice.CheckFields
+	}
+	if err := check(r.rest); err != nil {
+		return nil, err
+	}
+	if r.live() && bytes.IndexByte(r.rest, '\\') >= 0 {
+		if err := checkPaths(r.rest); err != nil {
+			return nil, err
+		}
+	}
+	return append(dst, state...), nil
+}
+
+// checkPaths refuses field names that are not paths; only an escape can be wrong.
+func checkPaths(rest []byte) error {
+	_, fields, _ := lattice.Cut(rest)
+	for len(fields) > 0 {
+		f, after, ok := lattice.CutField(fields)
+		if !ok {
+			break
+		}
+		if _, err := SplitPath(string(f.Name)); err != nil {
+			return fmt.Errorf("%w: %w", fieldwise.ErrMalformed, err)
+		}
+		fields = after
+	}
+	return nil
+}
+
+// Live implements [fieldwise.Deleter].
+func (Merger) Live(state []byte) bool {
+	r, err := cutRecord(state)
+	return err == nil && r.live()
+}
+
+// Delete implements [fieldwise.Deleter]: the delta is a tombstone that keeps, without
+// values, what the delete had seen.
+func (Merger) Delete(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+	r, err := cutRecord(state)
+	if err != nil || !r.live() {
+		return dst, err
+	}
+	t, fields, err := r.fields()
+	if err != nil {
+		return nil, err
+	}
+	return lattice.AppendSeen(wire.AppendUint(dst, r.life+1), t, fields, at)
+}

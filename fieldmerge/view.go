@@ -1,0 +1,159 @@
+package fieldmerge
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/value"
+)
+
+// emptyMap is the value of a map's marker: the register at the path of a map says that
+// it exists, so that a map without entries survives.
+var emptyMap = []byte{0x80}
+
+func isMap(val []byte) bool { return len(val) == 1 && val[0] == emptyMap[0] }
+
+// shown is what a reader sees of one field.
+type shown struct {
+	path    string
+	sibling fieldwise.Sibling
+}
+
+// resolve lists what the policies show of each field that is not absent, by path.
+func (s *Schema) resolve(r record) ([]shown, error) {
+	t, fields, err := r.fields()
+	if err != nil {
+		return nil, err
+	}
+	var all []shown
+	var siblings []fieldwise.Sibling
+	for len(fields) > 0 {
+		f, rest, ok := lattice.CutField(fields)
+		if !ok {
+			return nil, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
+		}
+		fields = rest
+		if f.Kind != lattice.KindRegister {
+			continue
+		}
+		if siblings, err = lattice.Siblings(siblings[:0], t, f.Body); err != nil {
+			return nil, err
+		}
+		if len(siblings) == 0 {
+			continue
+		}
+		path, i := string(f.Name), 0
+		if len(siblings) > 1 {
+			i = s.policy(path).Choose(siblings)
+		}
+		if siblings[i].Value != nil {
+			all = append(all, shown{path: path, sibling: siblings[i]})
+		}
+	}
+	return all, nil
+}
+
+// node is a value in the tree that a record's paths span.
+type node struct {
+	own      *shown // the value at the node's own path; nil if there is none
+	children map[string]*node
+	newest   fieldwise.Version // of the values below
+}
+
+// tree hangs what is shown of each field up at its path.
+func tree(all []shown) (*node, error) {
+	root := &node{}
+	for i := range all {
+		f := &all[i]
+		segments, err := SplitPath(f.path)
+		if err != nil {
+			return nil, err
+		}
+		n := root
+		for _, segment := range segments {
+			if f.sibling.Version.Compare(n.newest) > 0 {
+				n.newest = f.sibling.Version
+			}
+			child := n.children[segment]
+			if child == nil {
+				if n.children == nil {
+					n.children = make(map[string]*node)
+				}
+				child = &node{}
+				n.children[segment] = child
+			}
+			n = child
+		}
+		n.own = f
+	}
+	return root, nil
+}
+
+// value reports whether n shows its own value rather than a map. Where a value and
+// something below it are both present, the side with the greater version shows.
+func (n *node) value() bool {
+	return n.own != nil && !isMap(n.own.sibling.Value) &&
+		(len(n.children) == 0 || n.own.sibling.Version.Compare(n.newest) > 0)
+}
+
+// document is the tree as ordinary Go values.
+func (n *node) document() (map[string]any, error) {
+	doc := make(map[string]any, len(n.children))
+	for segment, child := range n.children {
+		var err error
+		if child.value() {
+			doc[segment], err = value.Any(child.own.sibling.Value)
+		} else {
+			doc[segment], err = child.document()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return doc, nil
+}
+
+// hidden calls report for each value that the shape hides, with the newest version of
+// the side that shows.
+func (n *node) hidden(report func(loser *shown, winner fieldwise.Version)) {
+	for _, child := range n.children {
+		switch {
+		case child.value():
+			child.below(func(f *shown) { report(f, child.own.sibling.Version) })
+		case child.own != nil && !isMap(child.own.sibling.Value):
+			report(child.own, child.newest)
+			fallthrough
+		default:
+			child.hidden(report)
+		}
+	}
+}
+
+func (n *node) below(each func(*shown)) {
+	for _, child := range n.children {
+		if child.own != nil {
+			each(child.own)
+		}
+		child.below(each)
+	}
+}
+
+// document is the record as readers see it.
+func (s *Schema) document(r record) (map[string]any, error) {
+	all, err := s.resolve(r)
+	if err != nil {
+		return nil, err
+	}
+	root, err := tree(all)
+	if err != nil {
+		return nil, err
+	}
+	return root.document()
+}
+
+// isBelow reports whether path lies below parent.
+func isBelow(path, parent string) bool {
+	return len(path) > len(parent) && path[len(parent)] == '.' && strings.HasPrefix(path, parent)
+}
