@@ -1,0 +1,138 @@
+package wal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/fieldwise/fieldwise/replog/internal/disk"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("WAL_TEST_CHILD"); dir != "" {
+		child(dir, os.Getenv("WAL_TEST_TASK"))
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const testDir = "data"
+
+const testLog = testDir + "/" + logName
+
+// seeded returns a generator whose seed is in the log; WAL_TEST_SEED repeats a run.
+func seeded(t testing.TB) *rand.Rand {
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("WAL_TEST_SEED"); s != "" {
+		var err error
+		seed, err = strconv.ParseUint(s, 10, 64)
+		require.NoError(t, err)
+	}
+	t.Logf("seed %d (WAL_TEST_SEED)", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// ran logs how many cases a test went through and fails it below the floor.
+func ran(t testing.TB, what string, n, floor int) {
+	t.Helper()
+	t.Logf("%d %s", n, what)
+	if n < floor {
+		t.Errorf("only %d %s, want at least %d: the test does not test", n, what, floor)
+	}
+}
+
+func payload(i, size int) []byte {
+	b := make([]byte, max(size, 8)+8)
+	r := rand.New(rand.NewPCG(uint64(i), 1))
+	for j := 0; j+8 <= len(b); j += 8 {
+		binary.LittleEndian.PutUint64(b[j:], r.Uint64())
+	}
+	b = b[:max(size, 8):max(size, 8)]
+	binary.LittleEndian.PutUint64(b, uint64(i))
+	return b
+}
+
+func mustOpen(t testing.TB, fs disk.FS) (*Log, Recovery) {
+	t.Helper()
+	l, rec, err := Open(testDir, []byte("meta"), Options{FS: fs})
+	require.NoError(t, err)
+	return l, rec
+}
+
+func readAll(l *Log, from Position) (payloads [][]byte, positions []Position, err error) {
+	for f, err := range l.Frames(from) {
+		if err != nil {
+			return payloads, positions, err
+		}
+		payloads = append(payloads, bytes.Clone(f.Payload))
+		positions = append(positions, f.Position)
+	}
+	return payloads, positions, nil
+}
+
+// written is a log's file with what was put into it.
+type written struct {
+	bytes    []byte
+	payloads [][]byte
+	start    []int64 // of each frame, and the end
+	batch    []int   // number of the batch of each frame
+	header   int64
+}
+
+// build makes a log of batches, each a list of payload sizes.
+func build(t testing.TB, batches ...[]int) written {
+	t.Helper()
+	m := disk.NewMem()
+	l, _ := mustOpen(t, m)
+	w := written{header: l.header.size}
+	for k, sizes := range batches {
+		for _, size := range sizes {
+			p := payload(len(w.payloads), size)
+			pos, err := l.Append(p)
+			require.NoError(t, err)
+			w.payloads = append(w.payloads, p)
+			w.start = append(w.start, int64(pos))
+			w.batch = append(w.batch, k)
+		}
+		require.NoError(t, l.Sync())
+	}
+	w.start = append(w.start, int64(l.End()))
+	require.NoError(t, l.Close())
+	var err error
+	w.bytes, err = m.ReadFile(testLog)
+	require.NoError(t, err)
+	require.EqualValues(t, len(w.bytes), w.start[len(w.payloads)])
+	return w
+}
+
+func diskWith(t testing.TB, log []byte) *disk.Mem {
+	t.Helper()
+	m := disk.NewMem()
+	require.NoError(t, m.MkdirAll(testDir))
+	require.NoError(t, m.WriteFile(testLog, log))
+	return m
+}
+
+// checkPrefix fails unless got is a prefix of want that has at least n elements.
+func checkPrefix(got, want [][]byte, n int) error {
+	if len(got) < n {
+		return fmt.Errorf("%d frames, at least %d were acknowledged", len(got), n)
+	}
+	if len(got) > len(want) {
+		return fmt.Errorf("%d frames, only %d were appended", len(got), len(want))
+	}
+	for i := range got {
+		if !bytes.Equal(got[i], want[i]) {
+			return fmt.Errorf("frame %d is %x, want %x", i, got[i], want[i])
+		}
+	}
+	return nil
+}
