@@ -1,0 +1,80 @@
+package replog
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/replog/internal/disk"
+)
+
+// DefaultMaxRecord is the number of bytes that the state of a record may have.
+const DefaultMaxRecord = 1 << 20
+
+// Config is what a replica needs to know. Zero fields mean the defaults that stand
+// beside them; Region and Dir have none.
+type Config struct {
+	// Region is the name of the region that this replica takes writes in. A data
+	// directory belongs to one region for good.
+	Region fieldwise.Region
+
+	// Dir is the data directory. It is created if needed, and one process at a time
+	// can have it open.
+	Dir string
+
+	// Wall is the wall clock, for tests and simulations; nil means time.Now. It is
+	// called from several goroutines.
+	Wall func() time.Time
+
+	// MaxSkew is how far ahead of the wall clock a timestamp from another region may
+	// be before it raises an alarm and no longer moves the clock of this one. Zero
+	// means fieldwise.DefaultMaxSkew.
+	MaxSkew time.Duration
+
+	// MaxRecord bounds the bytes of a record's state where a write is made. Zero
+	// means DefaultMaxRecord.
+	MaxRecord int
+
+	// Logger gets what an operator should know; nil is silent. Its level is never
+	// changed.
+	Logger hclog.Logger
+
+	fs disk.FS // for tests; nil means the operating system's
+}
+
+// Validate returns all that is wrong with the configuration, or nil.
+func (c Config) Validate() error {
+	var problems []error
+	if err := c.Region.Validate(); err != nil {
+		problems = append(problems, fmt.Errorf("replog: Config.Region: %w", err))
+	}
+	if c.Dir == "" {
+		problems = append(problems, errors.New("replog: Config.Dir is empty; name the directory that keeps the log"))
+	}
+	if c.MaxSkew < 0 {
+		problems = append(problems, fmt.Errorf("replog: Config.MaxSkew is %v; it cannot be negative", c.MaxSkew))
+	}
+	if c.MaxRecord < 0 || c.MaxRecord > maxMaxRecord {
+		problems = append(problems, fmt.Errorf("replog: Config.MaxRecord is %d; use 1 to %d bytes, or 0 for the default", c.MaxRecord, maxMaxRecord))
+	}
+	return errors.Join(problems...)
+}
+
+// maxMaxRecord keeps a record's state within what an entry can carry.
+const maxMaxRecord = 2 << 20
+
+func (c Config) withDefaults() Config {
+	if c.Wall == nil {
+		c.Wall = time.Now
+	}
+	if c.MaxRecord == 0 {
+		c.MaxRecord = DefaultMaxRecord
+	}
+	if c.Logger == nil {
+		c.Logger = hclog.NewNullLogger()
+	}
+	return c
+}

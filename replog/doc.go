@@ -1,0 +1,58 @@
+// Package replog moves and keeps the changes: a replica of each region, with a durable
+// append-only log, that takes local writes and pulls what other regions wrote.
+//
+// It knows [fieldwise.Merger] and nothing of fields: strategies open their domains
+// through [Replica.Domain], or a program opens one under a merger of its own.
+//
+//	replica, err := replog.Open(ctx, replog.Config{Region: "eu-west-1", Dir: "data"})
+//	profiles, err := fieldmerge.Open(replica, "profiles", schema)
+//	link, err := replog.Connect(replica, other)
+//
+// # Writing
+//
+// A write is staged and then committed. Staged: it has its number and its place in the
+// next batch, and the next write of the same key builds on it. Committed: the batch is
+// in the log and synced, its states are what readers see, and only then does the write
+// return and may the entry leave the replica. Writes that wait at the same time share a
+// sync. Writes to one key happen one at a time, in the order in which they ask.
+//
+// A write whose context ends while the log is working on it, or whose log fails at the
+// wrong moment, returns an [OutcomeError]: it may be durable or not. Its receipt tells:
+// [Replica.WaitApplied] returns nil once the write is durable, and [ErrReplaced] if it
+// failed. Trying again without asking would apply an increment twice.
+//
+// When a sync fails, the replica stops writing for good ([ErrPoisoned]): what the disk
+// holds is known only after the log is opened again. When the disk is full, writes fail
+// with [ErrNoSpace] and work again once there is room. Reading goes on in both cases.
+//
+// # Shipping
+//
+// A replica asks a peer for everything that its version vector does not cover; the peer
+// sends it in the order of its own log, the entries of third regions included. So a log
+// never holds an effect before its cause, a link that is down heals through any region
+// that is still reachable, and a request acknowledges what is durable where it comes
+// from. An entry that cannot be applied (its state is malformed, or of a kind that only
+// a newer release knows) stops its origin at this replica by name, shown in [Stats];
+// everything else flows on.
+//
+// In this release replicas are linked inside one process, by [Connect].
+//
+// # Domains
+//
+// A domain is opened under a merger, in every region under one of the same name;
+// replicas that disagree do not ship to each other and say so in [Link.Err]. Entries for
+// a domain that a replica has not opened, because a newer release has just introduced
+// it, are kept and passed on, and merged once it is opened.
+//
+// # Conflicts
+//
+// When joining two states hides a value, the merger names it and the replica logs a
+// report in the same batch as the entry that caused it. [Replica.Conflicts] streams the
+// reports from a position that the consumer keeps.
+//
+// # Memory and disk
+//
+// All states are in memory, rebuilt from the log when the replica is opened. The log is
+// one file that only grows; trimming it is not built yet. One process at a time can have
+// a directory open. See package wal for what a crash leaves behind.
+package replog

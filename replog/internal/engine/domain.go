@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/fieldwise/fieldwise"
+)
+
+// domain is the records under one merger. Until it is opened there is no merger, and
+// entries are held as they came.
+type domain struct {
+	merger   fieldwise.Merger
+	deleter  fieldwise.Deleter          // nil if the merger has not the power
+	reporter fieldwise.ConflictReporter // nil if the merger has not the power
+
+	committed map[string][]byte
+	staged    map[string]stagedState
+	bytes     int64 // of committed states
+
+	held     []held
+	reported map[fieldwise.ConflictID]bool // until the domain is opened
+}
+
+type stagedState struct {
+	state []byte
+	batch uint64 // the last one that the state rests on
+}
+
+// held is an entry that was logged before its domain was opened.
+type held struct {
+	entry      Entry
+	unreported bool // nobody has looked for its conflicts
+}
+
+func (e *Engine) domain(name string) *domain {
+	d := e.domains[name]
+	if d == nil {
+		d = &domain{}
+		e.domains[name] = d
+	}
+	return d
+}
+
+// IsOpen reports whether the domain has its merger.
+func (e *Engine) IsOpen(name string) bool {
+	d := e.domains[name]
+	return d != nil && d.merger != nil
+}
+
+// OpenDomain gives the domain its merger and joins the entries that were held for it.
+// Conflicts among them that were not reported yet are staged. A domain that is open
+// under a merger of the same name keeps the merger it has.
+func (e *Engine) OpenDomain(name string, m fieldwise.Merger) error {
+	if name == "" || len(name) > MaxDomain || !utf8.ValidString(name) {
+		return fmt.Errorf("replog: domain name %.80q: need 1 to %d bytes of UTF-8", name, MaxDomain)
+	}
+	d := e.domain(name)
+	if d.merger != nil {
+		if d.merger.Name() != m.Name() {
+			return fmt.Errorf("%w: %q is open under %q, not %q", fieldwise.ErrMergerMismatch, name, d.merger.Name(), m.Name())
+		}
+		return nil
+	}
+	opened := domain{
+		merger:    m,
+		committed: make(map[string][]byte),
+		staged:    make(map[string]stagedState),
+	}
+	opened.deleter, _ = m.(fieldwise.Deleter)
+	opened.reporter, _ = m.(fieldwise.ConflictReporter)
+
+	var late []lateReport
+	for _, h := range d.held {
+		old := opened.committed[h.entry.Key]
+		conflicts, state, err := opened.join(old, &h.entry, h.unreported)
+		if err != nil {
+			return fmt.Errorf("replog: domain %q under %q: entry %v/%d: %w", name, m.Name(), h.entry.Origin, h.entry.Seq, err)
+		}
+		for i := range conflicts {
+			if !d.reported[conflicts[i].ID()] {
+				late = append(late, lateReport{conflict: conflicts[i]})
+			}
+		}
+		opened.publish(h.entry.Key, state)
+	}
+	// Entries on their way to the log were staged without a state.
+	states := make(map[*stagedEntry][]byte)
+	for _, b := range e.notCommitted() {
+		for i := range b.entries {
+			s := &b.entries[i]
+			if s.entry.Domain != name {
+				continue
+			}
+			conflicts, state, err := opened.join(opened.current(s.entry.Key), &s.entry, true)
+			if err != nil {
+				return fmt.Errorf("replog: domain %q under %q: entry %v/%d: %w", name, m.Name(), s.entry.Origin, s.entry.Seq, err)
+			}
+			for i := range conflicts {
+				late = append(late, lateReport{conflict: conflicts[i], batch: b.Number})
+			}
+			states[s] = state
+			opened.staged[s.entry.Key] = stagedState{state: state, batch: b.Number}
+		}
+	}
+	for s, state := range states {
+		s.state = state
+	}
+	*d = opened
+	for _, r := range late {
+		e.addLate(r)
+	}
+	return nil
+}
+
+// join checks an entry's delta and joins it into a state; conflicts are looked for on
+// demand. The state is fresh memory.
+func (d *domain) join(state []byte, entry *Entry, report bool) (conflicts []fieldwise.Conflict, joined []byte, err error) {
+	delta, err := d.merger.Merge(nil, nil, entry.Delta)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(delta) == 0 {
+		return nil, nil, fmt.Errorf("%w: merger %q makes the empty state of a change", fieldwise.ErrMalformed, d.merger.Name())
+	}
+	if len(state) == 0 {
+		return nil, delta, nil
+	}
+	if report && d.reporter != nil {
+		if conflicts, err = d.reporter.Conflicts(nil, state, delta); err != nil {
+			return nil, nil, err
+		}
+		for i := range conflicts {
+			conflicts[i].Domain, conflicts[i].Key = entry.Domain, entry.Key
+		}
+	}
+	joined, err = d.merger.Merge(nil, state, delta)
+	return conflicts, joined, err
+}
+
+// current is the newest state of a key, staged or committed.
+func (d *domain) current(key string) []byte {
+	if s, ok := d.staged[key]; ok {
+		return s.state
+	}
+	return d.committed[key]
+}
+
+func (d *domain) publish(key string, state []byte) {
+	old, existed := d.committed[key]
+	d.bytes += int64(len(state) - len(old))
+	if !existed {
+		d.bytes += int64(len(key))
+	}
+	d.committed[key] = state
+}
+
+// Read returns the committed state of a key, empty if nothing is known of it.
+func (e *Engine) Read(domain, key string) []byte { return e.domains[domain].committed[key] }
+
+// Keys returns the keys with a prefix whose committed states are live, in byte order.
+func (e *Engine) Keys(domain, prefix string) []string {
+	d := e.domains[domain]
+	var keys []string
+	for key, state := range d.committed {
+		if strings.HasPrefix(key, prefix) && (d.deleter == nil || d.deleter.Live(state)) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// States calls use for each key of a domain and its committed state, in byte order.
+func (e *Engine) States(domain string, use func(key string, state []byte)) {
+	d := e.domains[domain]
+	keys := make([]string, 0, len(d.committed))
+	for key := range d.committed {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		use(key, d.committed[key])
+	}
+}

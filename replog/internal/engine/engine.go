@@ -1,0 +1,221 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fieldwise/fieldwise"
+)
+
+var (
+	// ErrGap says that entries of an origin arrived without those before them.
+	ErrGap = errors.New("replog: gap in the entries of an origin")
+	// ErrLogRegressed says that a peer holds entries of this replica's own origin
+	// that its log does not: the log lost them, or the directory was copied.
+	ErrLogRegressed = errors.New("replog: a peer holds entries that this log signed and lost")
+	// ErrReplaced says that the write which a receipt names did not become durable: its
+	// number was given to another, or will be.
+	ErrReplaced = errors.New("replog: the write failed; its number goes to another")
+	// ErrRestaged says that the staged state which a change was made on was thrown
+	// away: the change is to be made again.
+	ErrRestaged = errors.New("replog: staged state was thrown away")
+)
+
+// Limits of what the engine takes, whatever a configuration says.
+const (
+	MaxKey    = 1 << 10 // bytes of a key
+	MaxEntry  = 4 << 20 // bytes of an entry
+	MaxDomain = 63      // bytes of a domain's name
+)
+
+// Config is what an engine needs to know.
+type Config struct {
+	Origin    fieldwise.Origin // this replica
+	MaxSkew   time.Duration    // zero: fieldwise.DefaultMaxSkew
+	MaxRecord int              // bytes of a record's state; zero: 1 MiB
+}
+
+// Engine is the state of one replica. Its methods must not be called at once; the
+// states it hands out are never changed and may be kept.
+type Engine struct {
+	cfg   Config
+	now   time.Time
+	clock *fieldwise.Clock
+
+	domains map[string]*domain
+
+	// What is durable.
+	vector  fieldwise.Vector
+	index   map[fieldwise.Origin][]place
+	bytes   int64 // of all entries
+	reports reports
+
+	// What is staged on top of it: batches that the log is writing, those that are
+	// full, and the one being filled.
+	staged     fieldwise.Vector // covers what is durable and staged
+	writing    []*Batch
+	full       []*Batch
+	filling    *Batch
+	nextBatch  uint64
+	generation uint64 // counts how often staged state was thrown away
+
+	stopped map[fieldwise.Origin]error
+	skewed  uint64 // timestamps that were too far ahead
+	peers   map[fieldwise.Region]*peer
+}
+
+// place is where the log keeps an entry and what stands before it.
+type place struct {
+	frame int64 // position of its frame in the log
+	bytes int64 // of this origin's bodies up to and including this one
+	time  fieldwise.Timestamp
+}
+
+// New returns the engine of an empty log.
+func New(cfg Config) *Engine {
+	if cfg.MaxRecord == 0 {
+		cfg.MaxRecord = 1 << 20
+	}
+	e := &Engine{
+		cfg:     cfg,
+		domains: make(map[string]*domain),
+		vector:  make(fieldwise.Vector),
+		index:   make(map[fieldwise.Origin][]place),
+		staged:  make(fieldwise.Vector),
+		stopped: make(map[fieldwise.Origin]error),
+		peers:   make(map[fieldwise.Region]*peer),
+	}
+	e.clock = fieldwise.NewClock(func() time.Time { return e.now }, cfg.MaxSkew)
+	e.filling = e.newBatch()
+	return e
+}
+
+// Recover takes in a batch that the log holds. All of the log is recovered, in log
+// order, and Recovered called, before anything else happens.
+func (e *Engine) Recover(frame int64, payload []byte) error {
+	var reports int
+	err := parts(payload, func(kind byte, body []byte) error {
+		switch kind {
+		case partEntry, partHeld:
+			entry, err := ParseEntry(body)
+			if err != nil {
+				return err
+			}
+			if want := e.vector[entry.Origin] + 1; entry.Seq != want {
+				return fmt.Errorf("%w: %v has %d where %d is next", ErrGap, entry.Origin, entry.Seq, want)
+			}
+			if entry.Origin == e.cfg.Origin {
+				e.clock.Restore(entry.Time)
+			}
+			e.count(frame, entry, len(body))
+			e.staged[entry.Origin] = entry.Seq
+			d := e.domain(entry.Domain)
+			entry.Delta = append([]byte(nil), entry.Delta...)
+			d.held = append(d.held, held{entry: entry, unreported: kind == partHeld})
+		case partReport:
+			c, err := parseReport(body)
+			if err != nil {
+				return err
+			}
+			reports++
+			d := e.domain(c.Domain)
+			if d.reported == nil {
+				d.reported = make(map[fieldwise.ConflictID]bool)
+			}
+			d.reported[c.ID()] = true
+		default:
+			return fmt.Errorf("%w: part of kind %d; a newer release wrote this log", fieldwise.ErrMalformed, kind)
+		}
+		return nil
+	})
+	e.reports.add(frame, reports)
+	return err
+}
+
+// Recovered ends the recovery. The clock goes on above what was applied from elsewhere,
+// as it did when that arrived: a write that knows of another is stamped above it.
+func (e *Engine) Recovered(now time.Time) {
+	e.now = now
+	for _, places := range e.index {
+		for _, p := range places {
+			_ = e.clock.Observe(p.time) // one that is too far ahead raised its alarm when it arrived
+		}
+	}
+}
+
+// count takes a durable entry into vector and index.
+func (e *Engine) count(frame int64, entry Entry, size int) {
+	all := e.index[entry.Origin]
+	p := place{frame: frame, bytes: int64(size), time: entry.Time}
+	if len(all) > 0 {
+		p.bytes += all[len(all)-1].bytes
+	}
+	e.index[entry.Origin] = append(all, p)
+	e.vector[entry.Origin] = entry.Seq
+	e.bytes += int64(size)
+}
+
+// Vector is what is durable here. The result is the caller's.
+func (e *Engine) Vector() fieldwise.Vector { return e.vector.Clone() }
+
+// Covers reports whether everything in v is durable here.
+func (e *Engine) Covers(v fieldwise.Vector) bool { return e.vector.Covers(v) }
+
+// Generation counts how often staged state was thrown away.
+func (e *Engine) Generation() uint64 { return e.generation }
+
+// Has reports whether the write that the receipt names is durable here, as the zero
+// receipt always is. ErrReplaced says that it never will be: another entry has its
+// place, or it was made here and is neither durable nor staged.
+func (e *Engine) Has(r fieldwise.Receipt) (bool, error) {
+	if r.IsZero() {
+		return true, nil
+	}
+	if r.Origin == e.cfg.Origin && r.Seq > e.staged[r.Origin] {
+		return false, fmt.Errorf("%w: %v is neither in the log nor on its way there", ErrReplaced, r)
+	}
+	if r.Seq == 0 || e.vector[r.Origin] < r.Seq {
+		return false, nil
+	}
+	if at := e.index[r.Origin][r.Seq-1].time; at != r.Time {
+		return false, fmt.Errorf("%w: %v was written at %v, the receipt says %v", ErrReplaced, r, at, r.Time)
+	}
+	return true, nil
+}
+
+// reports finds the frames that hold conflict reports, which are numbered from 1.
+type reports struct {
+	total  uint64
+	frames []reportFrame
+}
+
+type reportFrame struct {
+	before uint64 // reports in earlier frames
+	frame  int64
+}
+
+func (r *reports) add(frame int64, n int) {
+	if n > 0 {
+		r.frames = append(r.frames, reportFrame{before: r.total, frame: frame})
+		r.total += uint64(n)
+	}
+}
+
+// FindReport returns the frame that holds report number n, and how many reports
+// stand in front of that frame; ok is false if there is no such report yet.
+func (e *Engine) FindReport(n uint64) (frame int64, before uint64, ok bool) {
+	if n == 0 || n > e.reports.total {
+		return 0, 0, false
+	}
+	lo, hi := 0, len(e.reports.frames) // the last frame with before < n is in [lo, hi)
+	for hi-lo > 1 {
+		if mid := (lo + hi) / 2; e.reports.frames[mid].before < n {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	f := e.reports.frames[lo]
+	return f.frame, f.before, true
+}

@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fieldwise/fieldwise"
+)
+
+// Lag is what a destination has not acknowledged of one origin.
+type Lag struct {
+	Origin  fieldwise.Origin
+	Entries int64
+	Bytes   int64         // of entry bodies
+	Age     time.Duration // of the oldest entry not acknowledged, by its timestamp
+}
+
+// Stats is a snapshot of the engine's counters.
+type Stats struct {
+	Entries   int64 // durable, of all origins
+	Bytes     int64 // of their bodies
+	Conflicts uint64
+	Skewed    uint64
+	Domains   []DomainStats
+	Peers     []PeerStats
+	Stopped   map[fieldwise.Origin]error
+}
+
+// DomainStats counts one domain.
+type DomainStats struct {
+	Name    string
+	Merger  string // empty while the domain is not open
+	Records int    // with a state, deleted ones included
+	Bytes   int64  // of keys and states
+	Held    int    // entries that wait for the domain to be opened
+}
+
+// PeerStats is what is known of one peer.
+type PeerStats struct {
+	Region fieldwise.Region
+	Acked  fieldwise.Vector
+	Lag    []Lag // by origin; origins without lag are left out
+}
+
+// Stats returns the counters as of now.
+func (e *Engine) Stats(now time.Time) Stats {
+	s := Stats{
+		Bytes: e.bytes, Conflicts: e.reports.total, Skewed: e.skewed,
+		Stopped: maps.Clone(e.stopped),
+	}
+	for _, seq := range e.vector {
+		s.Entries += int64(seq)
+	}
+	for name, d := range e.domains {
+		ds := DomainStats{Name: name, Records: len(d.committed), Bytes: d.bytes, Held: len(d.held)}
+		if d.merger != nil {
+			ds.Merger = d.merger.Name()
+		}
+		s.Domains = append(s.Domains, ds)
+	}
+	slices.SortFunc(s.Domains, func(a, b DomainStats) int { return cmp.Compare(a.Name, b.Name) })
+	for region, p := range e.peers {
+		s.Peers = append(s.Peers, PeerStats{Region: region, Acked: p.acked.Clone(), Lag: e.lag(now, p.acked)})
+	}
+	slices.SortFunc(s.Peers, func(a, b PeerStats) int { return cmp.Compare(a.Region, b.Region) })
+	return s
+}
+
+func (e *Engine) lag(now time.Time, acked fieldwise.Vector) []Lag {
+	var all []Lag
+	for o, places := range e.index {
+		have := int(acked[o])
+		if have >= len(places) {
+			continue
+		}
+		l := Lag{Origin: o, Entries: int64(len(places) - have), Bytes: places[len(places)-1].bytes}
+		if have > 0 {
+			l.Bytes -= places[have-1].bytes
+		}
+		l.Age = max(0, now.Sub(places[have].time.Time()))
+		all = append(all, l)
+	}
+	slices.SortFunc(all, func(a, b Lag) int { return a.Origin.Compare(b.Origin) })
+	return all
+}

@@ -1,0 +1,254 @@
+package replog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/replog/internal/engine"
+	"github.com/fieldwise/fieldwise/replog/wal"
+)
+
+const (
+	// maxShip bounds the bytes of entries that go to a peer at once; one entry goes
+	// whatever its size.
+	maxShip = 1 << 20
+	// retryAfter is how long a direction of a link rests after a failure that may pass.
+	retryAfter = time.Second
+)
+
+// Link joins two replicas of one process in both directions: each side pulls from the
+// other's log what its version vector does not cover, and asking for more acknowledges
+// what is durable. It is for tests, demonstrations, and for trying out a failover. It
+// is safe for concurrent use; [Connect] is the only way to make one.
+type Link struct {
+	a, b *Replica
+
+	mu     sync.Mutex
+	cancel context.CancelFunc // nil while cut
+	closed bool
+	pulls  sync.WaitGroup
+
+	errMu sync.Mutex
+	errs  [2]error // of what a pulls from b, and b from a
+}
+
+// Connect links two replicas of different regions. The link is up at once.
+func Connect(a, b *Replica) (*Link, error) {
+	if a.Region() == b.Region() {
+		return nil, fmt.Errorf("replog: cannot link %v to %v: both are region %q; give each region a name of its own", a.Origin(), b.Origin(), a.Region())
+	}
+	l := &Link{a: a, b: b}
+	for _, r := range []*Replica{a, b} {
+		if err := r.addLink(l); err != nil {
+			return nil, errors.Join(fmt.Errorf("replog: cannot link %s to %s: %w", a.Region(), b.Region(), err), l.Close())
+		}
+	}
+	l.Heal()
+	return l, nil
+}
+
+func (r *Replica) addLink(l *Link) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.isClosing() {
+		return fieldwise.ErrClosed
+	}
+	r.links[l] = true
+	return nil
+}
+
+func (r *Replica) dropLink(l *Link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.links, l)
+}
+
+// Heal brings a link that was cut up again. Nothing that was missed is lost: the
+// version vectors say what to send.
+func (l *Link) Heal() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.cancel != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
+	l.pulls.Go(func() { l.pull(ctx, l.a, l.b, 0) })
+	l.pulls.Go(func() { l.pull(ctx, l.b, l.a, 1) })
+}
+
+// Cut takes the link down and returns when nothing crosses it any more.
+func (l *Link) Cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cutLocked()
+}
+
+func (l *Link) cutLocked() {
+	if l.cancel != nil {
+		l.cancel()
+		l.cancel = nil
+		l.pulls.Wait()
+	}
+}
+
+// Close takes the link down for good. It may be called more than once.
+func (l *Link) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.cutLocked()
+	l.mu.Unlock()
+	l.a.dropLink(l)
+	l.b.dropLink(l)
+	return nil
+}
+
+// Err says what keeps the link from shipping, or returns nil. It is tried again every
+// second; a link that was cut keeps the error that it had.
+func (l *Link) Err() error {
+	l.errMu.Lock()
+	defer l.errMu.Unlock()
+	return errors.Join(l.errs[0], l.errs[1])
+}
+
+func (l *Link) setErr(direction int, err error) (news bool) {
+	l.errMu.Lock()
+	defer l.errMu.Unlock()
+	old := l.errs[direction]
+	l.errs[direction] = err
+	return err != nil && (old == nil || old.Error() != err.Error())
+}
+
+// pull brings entries from one replica to the other until ctx ends or one is closed.
+func (l *Link) pull(ctx context.Context, to, from *Replica, direction int) {
+	for {
+		err := to.pullFrom(ctx, from, func() { l.setErr(direction, nil) })
+		if ctx.Err() != nil {
+			return
+		}
+		news := l.setErr(direction, err)
+		if errors.Is(err, fieldwise.ErrClosed) {
+			return
+		}
+		if news {
+			to.cfg.Logger.Error("cannot pull", "region", to.Region(), "peer", from.Region(), "error", err)
+		}
+		if err != nil {
+			rest := time.NewTimer(retryAfter)
+			select {
+			case <-rest.C:
+			case <-ctx.Done():
+				rest.Stop()
+				return
+			}
+		}
+	}
+}
+
+// pullFrom makes one request of a peer and applies what comes back; idle is called when
+// there is nothing to wait for but news.
+func (r *Replica) pullFrom(ctx context.Context, peer *Replica, idle func()) error {
+	r.mu.RLock()
+	request, stale := r.engine.NextPull(), r.changed
+	r.mu.RUnlock()
+	bodies, err := peer.serve(ctx, request, stale, idle)
+	if err != nil || len(bodies) == 0 {
+		return err
+	}
+	return r.deliver(ctx, request, bodies)
+}
+
+// serve waits until there is something that the peer which makes the request lacks and
+// returns the next of it, in log order. It returns nothing when the request is stale.
+func (r *Replica) serve(ctx context.Context, request engine.Pull, stale <-chan struct{}, idle func()) ([][]byte, error) {
+	for {
+		r.mu.Lock()
+		frame, ok, advanced, err := r.engine.Serve(request)
+		if advanced {
+			r.broadcastLocked()
+		}
+		changed, end := r.changed, r.end
+		r.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			return r.entriesFor(request, wal.Position(frame), end)
+		}
+		idle()
+		select {
+		case <-changed:
+		case <-stale:
+			return nil, nil
+		case <-r.closing:
+			return nil, fieldwise.ErrClosed
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// entriesFor reads what the request lacks from the log, up to maxShip bytes. It stops at
+// end: what is behind it is not published, and a peer that has it before we know that we
+// have it would look like one that holds what we lost.
+func (r *Replica) entriesFor(request engine.Pull, from, end wal.Position) (bodies [][]byte, err error) {
+	size := 0
+	for frame, err := range r.log.Frames(from) {
+		if err == nil && frame.Position >= end {
+			break
+		}
+		if err == nil {
+			err = engine.Entries(frame.Payload, func(e engine.Entry, body []byte) error {
+				if request.Lacks(&e) {
+					bodies = append(bodies, append([]byte(nil), body...))
+					size += len(body)
+				}
+				return nil
+			})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("replog: read the log of %s: %w", r.Region(), err)
+		}
+		if size >= maxShip {
+			break
+		}
+	}
+	return bodies, nil
+}
+
+// deliver stages the entries that a peer sent for the request and waits until they are
+// durable.
+func (r *Replica) deliver(ctx context.Context, request engine.Pull, bodies [][]byte) error {
+	r.mu.Lock()
+	if err := r.writableLocked(ctx); err != nil {
+		r.mu.Unlock()
+		return err
+	}
+	if !r.engine.Current(&request) {
+		r.mu.Unlock()
+		return nil // the next request names the merger, and the peer may refuse it
+	}
+	generation := r.engine.Generation()
+	delivered, err := r.engine.Deliver(r.cfg.Wall(), bodies)
+	r.kick()
+	r.mu.Unlock()
+	for _, alarm := range delivered.Alarms {
+		r.cfg.Logger.Error("entry from a peer", "region", r.Region(), "error", alarm)
+	}
+	if err != nil {
+		return err
+	}
+	return r.wait(ctx, func() (bool, error) {
+		switch {
+		case r.engine.Covers(delivered.Want):
+			return true, nil
+		case r.engine.Generation() != generation:
+			return false, engine.ErrRestaged
+		}
+		return false, nil
+	})
+}

@@ -1,0 +1,280 @@
+package replog
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/replog/internal/engine"
+	"github.com/fieldwise/fieldwise/replog/wal"
+)
+
+// Replica is one region's copy of the records, with its log. It is safe for concurrent
+// use. [Open] is the only way to make one.
+type Replica struct {
+	cfg    Config
+	origin fieldwise.Origin
+	log    *wal.Log
+
+	mu      sync.RWMutex
+	engine  *engine.Engine
+	batches map[uint64]*outcome // staged and not yet committed, by number
+	end     wal.Position        // of the last frame that is published
+	changed chan struct{}       // closed, and made anew, when more is durable here or at a peer
+	err     error               // why nothing can be written any more
+	links   map[*Link]bool
+
+	keys      keyLocks
+	staged    chan struct{} // holds a token while the committer has work
+	closing   chan struct{} // closed when Close begins
+	closeOnce sync.Once
+	done      chan struct{} // closed when the committer has ended
+}
+
+// outcome is how the commit of a batch went; err and unknown are set before done is
+// closed.
+type outcome struct {
+	done    chan struct{}
+	err     error
+	unknown bool // the batch may be durable all the same
+}
+
+var _ fieldwise.Host = (*Replica)(nil)
+
+// Open opens the replica of a region on its data directory, which it creates if
+// needed. It reads the whole log before it returns. A fresh directory begins a fresh
+// incarnation; an existing one continues its own. ErrLocked means that another process
+// has the directory open.
+func Open(ctx context.Context, cfg Config) (*Replica, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	log, recovery, err := wal.Open(cfg.Dir, engine.AppendIdentity(nil, newOrigin(cfg.Region)), wal.Options{FS: cfg.fs})
+	if err != nil {
+		return nil, fmt.Errorf("replog: open %s: %w", cfg.Dir, err)
+	}
+	r, err := open(ctx, cfg, log)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("replog: open %s: %w", cfg.Dir, err), log.Close())
+	}
+	if recovery.DroppedBytes > 0 {
+		cfg.Logger.Warn("dropped the end of the log, which was never acknowledged", "region", cfg.Region, "bytes", recovery.DroppedBytes)
+	}
+	return r, nil
+}
+
+func open(ctx context.Context, cfg Config, log *wal.Log) (*Replica, error) {
+	origin, err := engine.ParseIdentity(log.Meta())
+	if err != nil {
+		return nil, err
+	}
+	if origin.Region != cfg.Region {
+		return nil, fmt.Errorf("%w: it is %q, Config.Region is %q", ErrOtherRegion, origin.Region, cfg.Region)
+	}
+	r := &Replica{
+		cfg: cfg, origin: origin, log: log,
+		engine:  engine.New(engine.Config{Origin: origin, MaxSkew: cfg.MaxSkew, MaxRecord: cfg.MaxRecord}),
+		batches: make(map[uint64]*outcome),
+		changed: make(chan struct{}),
+		links:   make(map[*Link]bool),
+		staged:  make(chan struct{}, 1),
+		closing: make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	for frame, err := range log.Frames(0) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			err = r.engine.Recover(int64(frame.Position), frame.Payload)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	r.engine.Recovered(cfg.Wall())
+	r.end = log.Durable()
+	go r.commit()
+	return r, nil
+}
+
+// newOrigin is the identity of a fresh log. Incarnations are time and randomness rather
+// than a count, since one backup that is restored twice would count to the same number.
+func newOrigin(region fieldwise.Region) fieldwise.Origin {
+	const randomBits = 20 // below 44 bits of milliseconds
+	var random [8]byte
+	rand.Read(random[:]) //nolint:errcheck // never fails, says its documentation
+	return fieldwise.Origin{
+		Region:      region,
+		Incarnation: uint64(time.Now().UnixMilli())<<randomBits | binary.BigEndian.Uint64(random[:])>>(64-randomBits),
+	}
+}
+
+// Region is the region of this replica.
+func (r *Replica) Region() fieldwise.Region { return r.origin.Region }
+
+// Origin is the identity that signs the writes of this replica.
+func (r *Replica) Origin() fieldwise.Origin { return r.origin }
+
+// Vector is what is durable here: per origin, how many entries.
+func (r *Replica) Vector() fieldwise.Vector {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.engine.Vector()
+}
+
+// Domain implements [fieldwise.Host]: it opens the domain under the merger, or returns
+// the open one. Entries that came before are merged now. Names have 1 to 63 bytes of
+// UTF-8.
+func (r *Replica) Domain(name string, m fieldwise.Merger) (fieldwise.Store, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.isClosing() {
+		return nil, fieldwise.ErrClosed
+	}
+	open := r.engine.IsOpen(name)
+	if err := r.engine.OpenDomain(name, m); err != nil {
+		return nil, err
+	}
+	if !open {
+		r.kick()            // the conflicts that were found meanwhile
+		r.broadcastLocked() // peers are told the merger's name
+	}
+	return &Domain{replica: r, name: name}, nil
+}
+
+// Close stops taking writes, commits those that were taken, closes the replica's links
+// and its log. It may be called more than once and at once; each call returns when
+// everything has ended.
+func (r *Replica) Close() error {
+	r.closeOnce.Do(func() {
+		r.mu.Lock()
+		close(r.closing)
+		links := maps.Clone(r.links)
+		r.mu.Unlock()
+		for l := range links {
+			l.Close()
+		}
+	})
+	<-r.done
+	return r.log.Close()
+}
+
+func (r *Replica) isClosing() bool {
+	select {
+	case <-r.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// kick wakes the committer. It is called whenever something may have been staged.
+func (r *Replica) kick() {
+	select {
+	case r.staged <- struct{}{}:
+	default:
+	}
+}
+
+// outcomeOfLocked returns what to wait for until a batch is committed; the batch is
+// staged or being written.
+func (r *Replica) outcomeOfLocked(batch uint64) *outcome {
+	o := r.batches[batch]
+	if o == nil {
+		o = &outcome{done: make(chan struct{})}
+		r.batches[batch] = o
+	}
+	return o
+}
+
+// commit is the committer: it writes one batch after the other, and what is staged
+// while a batch is being synced becomes the next.
+func (r *Replica) commit() {
+	defer close(r.done)
+	for {
+		select {
+		case <-r.staged:
+			r.commitAll()
+		case <-r.closing:
+			r.commitAll()
+			return
+		}
+	}
+}
+
+func (r *Replica) commitAll() {
+	for {
+		r.mu.Lock()
+		b := r.engine.TakeBatch()
+		r.mu.Unlock()
+		if b == nil {
+			return
+		}
+		frame, err := r.log.Append(b.Payload)
+		if err == nil {
+			err = r.log.Sync()
+		}
+		r.finish(b, int64(frame), err)
+		if err != nil {
+			return // what was staged since has its token, and the rest waits for the next
+		}
+	}
+}
+
+// finish publishes a committed batch, or throws away all that is staged after a
+// failure, and wakes who waits.
+func (r *Replica) finish(b *engine.Batch, frame int64, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		r.engine.Committed(b, frame)
+		r.end = r.log.Durable()
+		r.settleLocked(b.Number, nil, false)
+	} else {
+		r.cfg.Logger.Error("cannot write the log", "region", r.Region(), "error", err)
+		poisoned := errors.Is(err, ErrPoisoned)
+		if poisoned {
+			r.err = err
+		}
+		for _, number := range r.engine.Failed() {
+			r.settleLocked(number, err, poisoned && number == b.Number)
+		}
+	}
+	r.broadcastLocked()
+}
+
+// broadcastLocked wakes everybody who waits for more to be durable somewhere.
+func (r *Replica) broadcastLocked() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *Replica) settleLocked(batch uint64, err error, unknown bool) {
+	if o := r.batches[batch]; o != nil {
+		o.err, o.unknown = err, unknown
+		close(o.done)
+		delete(r.batches, batch)
+	}
+}
+
+// writableLocked says why nothing can be written now, or returns nil.
+func (r *Replica) writableLocked(ctx context.Context) error {
+	if r.isClosing() {
+		return fieldwise.ErrClosed
+	}
+	if r.err != nil {
+		return r.err
+	}
+	return ctx.Err()
+}

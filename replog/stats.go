@@ -1,0 +1,79 @@
+package replog
+
+import (
+	"time"
+
+	"github.com/fieldwise/fieldwise"
+)
+
+// Stats is a snapshot of what one replica knows of itself and its peers.
+type Stats struct {
+	Region  fieldwise.Region
+	Origin  fieldwise.Origin
+	Vector  fieldwise.Vector
+	Entries int64 // durable, of all origins
+	Bytes   int64 // of their bodies, without framing
+
+	// Conflicts counts the durable conflict reports of this replica.
+	Conflicts uint64
+	// Skewed counts the entries whose timestamps were too far ahead of the wall clock,
+	// since the replica was opened.
+	Skewed uint64
+	// Stopped names the origins whose entries cannot be applied here, and why: nothing
+	// of them behind the last applied entry is taken in until the replica is opened
+	// again by a release that can.
+	Stopped map[fieldwise.Origin]error
+	// Err says why nothing can be written any more; nil while all is well.
+	Err error
+
+	Domains []DomainStats // by name
+	Peers   []PeerStats   // by region
+}
+
+// DomainStats counts one domain.
+type DomainStats struct {
+	Name    string
+	Merger  string // name of its merger; empty while the domain is not open
+	Records int    // with a state, deleted ones included
+	Bytes   int64  // of keys and states in memory
+	Held    int    // entries that wait for the domain to be opened
+}
+
+// PeerStats is what this replica knows of another that pulls from it.
+type PeerStats struct {
+	Region fieldwise.Region
+	Acked  fieldwise.Vector // what is durable there
+	Lag    []Lag            // by origin; origins without lag are left out
+}
+
+// Lag is what a peer has not acknowledged of one origin's entries that this replica
+// has.
+type Lag struct {
+	Origin  fieldwise.Origin
+	Entries int64
+	Bytes   int64         // of entry bodies
+	Age     time.Duration // of the oldest of them, by its timestamp and this wall clock
+}
+
+// Stats returns the counters as of now.
+func (r *Replica) Stats() Stats {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := r.engine.Stats(r.cfg.Wall())
+	out := Stats{
+		Region: r.Region(), Origin: r.origin, Vector: r.engine.Vector(),
+		Entries: s.Entries, Bytes: s.Bytes, Conflicts: s.Conflicts, Skewed: s.Skewed,
+		Stopped: s.Stopped, Err: r.err,
+	}
+	for _, d := range s.Domains {
+		out.Domains = append(out.Domains, DomainStats(d))
+	}
+	for _, p := range s.Peers {
+		peer := PeerStats{Region: p.Region, Acked: p.Acked}
+		for _, l := range p.Lag {
+			peer.Lag = append(peer.Lag, Lag(l))
+		}
+		out.Peers = append(out.Peers, peer)
+	}
+	return out
+}
