@@ -43,7 +43,7 @@ func seeded(t testing.TB) *rand.Rand {
 // ran logs how many cases a test went through and fails it below the floor.
 func ran(t testing.TB, what string, n, floor int) {
 	t.Helper()
-	t.Logf("%d %s", n, what)
+	t.Logf("%s: %d", what, n)
 	if n < floor {
 		t.Errorf("only %d %s, want at least %d: the test does not test", n, what, floor)
 	}
