@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/lww"
+	"github.com/fieldwise/fieldwise/regionpriority"
+)
+
+// profiles is all that this program asks of a strategy. *fieldmerge.Domain has these
+// methods as they are.
+type profiles interface {
+	Create(ctx context.Context, key string, doc record) (fieldwise.Receipt, error)
+	Replace(ctx context.Context, key string, from, to record) (fieldwise.Receipt, error)
+	Delete(ctx context.Context, key string) (fieldwise.Receipt, error)
+	Get(ctx context.Context, key string) (record, error)
+}
+
+var _ profiles = (*fieldmerge.Domain)(nil)
+
+// wholeRecords writes a profile as one value, whatever was changed in it: what a
+// service does that stores a profile as one document.
+type wholeRecords struct {
+	*crdt.Registers[record]
+}
+
+func (w wholeRecords) Create(ctx context.Context, key string, doc record) (fieldwise.Receipt, error) {
+	return w.Put(ctx, key, doc)
+}
+
+func (w wholeRecords) Replace(ctx context.Context, key string, _, to record) (fieldwise.Receipt, error) {
+	return w.Put(ctx, key, to)
+}
+
+// strategy is one way to resolve conflicts.
+type strategy struct {
+	Name   string // of the flag
+	Title  string
+	Merger fieldwise.Merger
+	Open   func(fieldwise.Host) (profiles, error)
+}
+
+const (
+	domain     = "profiles"
+	fieldMerge = "fieldmerge"
+)
+
+func strategies() ([]strategy, error) {
+	ranks := []fieldwise.Region{us, eu, ap} // the first prevails
+	priority, err := regionpriority.NewMerger(ranks...)
+	if err != nil {
+		return nil, err
+	}
+	// Fields merge one by one; of concurrent values of one field the newest shows.
+	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
+	if err != nil {
+		return nil, err
+	}
+	return []strategy{
+		{
+			Name: "lww", Title: "last write wins", Merger: lww.NewMerger(),
+			Open: func(h fieldwise.Host) (profiles, error) {
+				d, err := lww.Open[record](h, domain)
+				return wholeRecords{d}, err
+			},
+		},
+		{
+			Name: "priority", Title: "region priority", Merger: priority,
+			Open: func(h fieldwise.Host) (profiles, error) {
+				d, err := regionpriority.Open[record](h, domain, ranks...)
+				return wholeRecords{d}, err
+			},
+		},
+		{
+			Name: fieldMerge, Title: "field merge", Merger: schema.Merger(),
+			Open: func(h fieldwise.Host) (profiles, error) {
+				return fieldmerge.Open(h, domain, schema)
+			},
+		},
+	}, nil
+}
+
+// choose returns the strategy of that name, or all of them for the empty name.
+func choose(name string) ([]strategy, error) {
+	all, err := strategies()
+	if err != nil || name == "" {
+		return all, err
+	}
+	for _, s := range all {
+		if s.Name == name {
+			return []strategy{s}, nil
+		}
+	}
+	return nil, fmt.Errorf("-strategy %q: use lww, priority or fieldmerge", name)
+}
