@@ -88,7 +88,7 @@ func (d *Delta) finish(dst []byte, kind body, b []byte) []byte {
 	to := make(renumbering, len(d.origins))
 	for i, o := range d.origins {
 		if d.used.has(i) {
-			to[i] = uint16(len(kept))
+			to[i] = uint32(len(kept))
 			kept = append(kept, o)
 		}
 	}

@@ -17,6 +17,9 @@ const MaxDepth = 64
 
 const timeLen = 8
 
+// maxHead keeps indices within an int of 32 bits.
+const maxHead = 1<<31 - 1
+
 // Item is what one origin last did to a register.
 type Item struct {
 	Index      int // of the origin in the table
@@ -39,7 +42,7 @@ func CutItem(b []byte) (it Item, rest []byte, ok bool) {
 	default:
 		var after []byte
 		var err error
-		if head, after, err = wire.Uint(b); err != nil || head > 2*MaxOrigins {
+		if head, after, err = wire.Uint(b); err != nil || head > maxHead {
 			return Item{}, nil, false
 		}
 		n = len(b) - len(after)
@@ -215,6 +218,9 @@ func Siblings(dst []fieldwise.Sibling, t Table, register []byte) ([]fieldwise.Si
 			if e, t, ok = t.cut(); !ok {
 				return nil, malformed("item outside the origin table")
 			}
+		}
+		if e == nil {
+			return nil, malformed("register items are not sorted")
 		}
 		s := fieldwise.Sibling{Version: fieldwise.Version{Time: it.Time, Origin: e.origin()}}
 		if !it.IsAbsent() {

@@ -10,7 +10,8 @@ import (
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
-// MaxOrigins bounds the origins of one state.
+// MaxOrigins bounds the origins of a record where a write is made. States that meet may
+// have more together: a join never fails.
 const MaxOrigins = 4096
 
 // Table is the content of an origin table: see the package comment.
@@ -95,9 +96,6 @@ func (t Table) Check() (n int, err error) {
 		if last != nil && last.compare(e) >= 0 {
 			return 0, malformed("origin table is not sorted")
 		}
-		if n == MaxOrigins {
-			return 0, malformed("more than 4096 origins")
-		}
 		last, rest = e, after
 	}
 	return n, nil
@@ -116,7 +114,7 @@ func (t Table) Origins() []fieldwise.Origin {
 }
 
 // renumbering maps the indices of one table to those of another.
-type renumbering []uint16
+type renumbering []uint32
 
 // identity reports whether every index stays what it is.
 func (r renumbering) identity() bool {
@@ -125,11 +123,11 @@ func (r renumbering) identity() bool {
 
 // unite appends the union of two tables to dst and says where the indices of each go.
 func unite(dst []byte, a, b Table, na, nb renumbering) ([]byte, renumbering, renumbering, bool) {
-	next := uint16(0)
+	next := uint32(0)
 	for len(a) > 0 || len(b) > 0 {
 		var ea, eb entry
 		var resta, restb Table
-		ok := true
+		var ok bool
 		if len(a) > 0 {
 			if ea, resta, ok = a.cut(); !ok {
 				return dst, nil, nil, false
@@ -159,9 +157,7 @@ func unite(dst []byte, a, b Table, na, nb renumbering) ([]byte, renumbering, ren
 				dst = append(dst, eb...)
 			}
 		}
-		if next++; next > 2*MaxOrigins {
-			return dst, nil, nil, false
-		}
+		next++
 	}
 	return dst, na, nb, true
 }
@@ -181,7 +177,7 @@ func uniteBodies(dst []byte, kind body, ta Table, bodyA []byte, tb Table, bodyB 
 	}
 	dst = EndBin(dst, start)
 
-	// Renumbering can lengthen a head by two bytes of at least nine and a field's
+	// Renumbering can lengthen a head by four bytes of at least nine and a field's
 	// length by three of at least twelve: less than half of it all.
 	room, scratch := 2*(len(bodyA)+len(bodyB))+8, 0
 	if !na.identity() {

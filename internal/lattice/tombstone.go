@@ -23,7 +23,7 @@ func CutSeen(b []byte) (s Seen, rest []byte, ok bool) {
 		return Seen{}, nil, false
 	}
 	head, rest, err := wire.Uint(b)
-	if err != nil || head > 2*MaxOrigins || len(rest) < timeLen {
+	if err != nil || head > maxHead || len(rest) < timeLen {
 		return Seen{}, nil, false
 	}
 	s = Seen{Index: int(head >> 1), Delete: head&1 != 0, Time: fieldwise.Timestamp(binary.BigEndian.Uint64(rest))}

@@ -1,0 +1,92 @@
+package crdt_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/replog"
+)
+
+// Two regions write without knowing of each other: both values stay. A third write that
+// has seen both takes their place, although its clock is behind.
+func ExampleMVRegister() {
+	var register crdt.MVRegister
+	write := func(state []byte, region fieldwise.Region, at fieldwise.Timestamp, value byte) []byte {
+		v := fieldwise.Version{Time: at, Origin: fieldwise.Origin{Region: region, Incarnation: 1}}
+		delta, err := register.Set(nil, state, v, []byte{value}) // a byte below 0x80 is a msgpack integer
+		if err != nil {
+			log.Fatal(err)
+		}
+		return delta
+	}
+	join := func(a, b []byte) []byte {
+		joined, err := register.Merge(nil, a, b)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return joined
+	}
+	print := func(state []byte) {
+		siblings, err := register.Siblings(state)
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, s := range siblings {
+			fmt.Println(s.Version.Origin.Region, "wrote", s.Value[0])
+		}
+	}
+
+	both := join(write(nil, "eu-west-1", 10, 1), write(nil, "us-east-1", 20, 2))
+	print(both)
+	print(join(both, write(both, "ap-south-1", 5, 3)))
+	// Output:
+	// eu-west-1 wrote 1
+	// us-east-1 wrote 2
+	// ap-south-1 wrote 3
+}
+
+// The typed face of a domain of registers. Programs call lww.Open or regionpriority.Open
+// for one with a policy; without one a record lives as long as any of its values does.
+func ExampleOpenRegisters() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "crdt")
+	if err != nil {
+		log.Fatal(err)
+	}
+	replica, err := replog.Open(ctx, replog.Config{Region: "eu-west-1", Dir: dir})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cleanUp(dir, replica)
+	type session struct{ User, Device string }
+	sessions, err := crdt.OpenRegisters[session](replica, "sessions", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := sessions.Put(ctx, "s1", session{User: "asha", Device: "phone"}); err != nil {
+		log.Fatal(err)
+	}
+	for record, err := range sessions.All(ctx, "") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(record.Key, record.Value.User, record.Value.Device)
+	}
+	// Output: s1 asha phone
+}
+
+// cleanUp closes the replicas and removes their directories.
+func cleanUp(dir string, replicas ...*replog.Replica) {
+	for _, r := range replicas {
+		if err := r.Close(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		log.Fatal(err)
+	}
+}
