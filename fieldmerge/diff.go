@@ -110,6 +110,9 @@ func (p Patch) changes(current leaves) (changes, error) {
 			}
 		}
 		segments, _ := SplitPath(path)
+		if len(segments) > MaxDepth {
+			return nil, &fieldwise.LimitError{Limit: "maps within each other", Got: len(segments), Max: MaxDepth}
+		}
 		if err := set.add([]byte(path), p.Set[path], len(segments)); err != nil {
 			return nil, err
 		}

@@ -127,10 +127,13 @@ func checkPaths(rest []byte) error {
 		if !ok {
 			break
 		}
+		fields = after
+		if bytes.IndexByte(f.Name, '\\') < 0 {
+			continue
+		}
 		if _, err := SplitPath(string(f.Name)); err != nil {
 			return fmt.Errorf("%w: %w", fieldwise.ErrMalformed, err)
 		}
-		fields = after
 	}
 	return nil
 }

@@ -3,7 +3,7 @@ package fieldmerge
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
@@ -116,7 +116,7 @@ func NewSchema(options ...Option) (*Schema, error) {
 	for _, r := range d.rules {
 		path := JoinPath(r.pattern...)
 		r.policy = policy(fmt.Sprintf("field %q", path), r.strategy)
-		if strings.Contains(path, "*") {
+		if slices.Contains(r.pattern, "*") || slices.Contains(r.pattern, "**") {
 			s.rules = append(s.rules, r)
 		} else {
 			s.byPath[path] = r.policy

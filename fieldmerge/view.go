@@ -115,6 +115,19 @@ func (n *node) document() (map[string]any, error) {
 	return doc, nil
 }
 
+// addTo adds what of the tree a reader sees to l, by path.
+func (n *node) addTo(l leaves, prefix []byte) {
+	for segment, child := range n.children {
+		path := appendSegment(prefix[:len(prefix):len(prefix)], segment)
+		if child.value() {
+			l[string(path)] = child.own.sibling.Value
+			continue
+		}
+		l[string(path)] = emptyMap
+		child.addTo(l, append(path, '.'))
+	}
+}
+
 // hidden calls report for each value that the shape hides, with the newest version of
 // the side that shows.
 func (n *node) hidden(report func(loser *shown, winner fieldwise.Version)) {

@@ -3,6 +3,8 @@ package fieldmerge
 import (
 	"bytes"
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/internal/lattice"
@@ -12,7 +14,7 @@ import (
 // appendCreate appends the delta that creates a record over one that is not live.
 func appendCreate(dst []byte, r record, fields leaves, at fieldwise.Version) ([]byte, error) {
 	if r.life >= maxLife-1 {
-		return nil, &fieldwise.LimitError{Limit: "lives of a record", Got: int(r.life), Max: maxLife}
+		return nil, &fieldwise.LimitError{Limit: "lives of a record", Got: int(min(r.life, math.MaxInt)), Max: min(maxLife, math.MaxInt)}
 	}
 	if len(fields) > MaxFields {
 		return nil, &fieldwise.LimitError{Limit: "fields of a record", Got: len(fields), Max: MaxFields}
@@ -47,7 +49,15 @@ func (s *Schema) appendUpdate(dst []byte, r record, c changes, at fieldwise.Vers
 	for _, f := range visible {
 		current[f.path] = f.sibling.Value
 	}
-	c.keepShape(current)
+	if nested(current) || nested(c) {
+		root, err := tree(visible)
+		if err != nil {
+			return nil, err
+		}
+		seen := make(leaves, len(current))
+		root.addTo(seen, nil)
+		c.keepShape(current, seen)
+	}
 	c.dropNoOps(current)
 	if len(c) == 0 {
 		return dst, nil
@@ -73,36 +83,78 @@ func (s *Schema) appendUpdate(dst []byte, r record, c changes, at fieldwise.Vers
 	return d.AppendFields(wire.AppendUint(dst, r.life), all), nil
 }
 
-// keepShape adds what keeps the record a tree: a value that takes the place of a map
-// unsets all below it, and what is set below a path makes a map of it.
-func (c changes) keepShape(current leaves) {
-	made := make(changes)
+// keepShape adds what makes a reader see the changes and nothing else new: a value that
+// takes the place of a map unsets all below it, what is set below a path makes a map of
+// it, and what the shape hid stays hidden when that which hid it goes. current is what
+// the registers show, seen is what of it the shape does not hide.
+func (c changes) keepShape(current, seen leaves) {
+	want := make(leaves, len(seen)+len(c)) // what is to be seen near the changes
+	for path, val := range seen {
+		if !c.setsValueAbove(path) {
+			want[path] = val
+		}
+	}
 	for path, val := range c {
-		switch {
-		case val == nil:
-		case !isMap(val):
-			for below := range current {
-				if isBelow(below, path) {
-					if _, ok := c[below]; !ok {
-						made[below] = nil
-					}
-				}
+		if val == nil {
+			delete(want, path)
+		} else {
+			want[path] = val
+		}
+	}
+	above := make(map[string]bool) // the paths above those that change
+	for path, val := range c {
+		for p := range parents(path) {
+			above[p] = true
+			if set := c[p]; val != nil && (set == nil || isMap(set)) { // else the caller sets both: the shape rule decides
+				want[p] = emptyMap
 			}
-			fallthrough
-		default:
-			for above := range parents(path) {
-				if set, ok := c[above]; ok && set != nil && !isMap(set) {
-					continue // the caller sets both: the shape rule decides
-				}
-				if !isMap(current[above]) {
-					made[above] = emptyMap
-				}
-			}
+		}
+	}
+	made := make(changes)
+	for path, val := range want {
+		if _, changed := c[path]; changed || above[path] {
+			made[path] = val
+		}
+	}
+	for path := range current {
+		if _, ok := want[path]; !ok && (c.setsValueAbove(path) || uncovered(path, seen, want)) {
+			made[path] = nil
 		}
 	}
 	for path, val := range made {
 		c[path] = val
 	}
+}
+
+// setsValueAbove reports whether the changes put a value that is no map above path.
+func (c changes) setsValueAbove(path string) bool {
+	for p := range parents(path) {
+		if val := c[p]; val != nil && !isMap(val) {
+			return true
+		}
+	}
+	return false
+}
+
+// uncovered reports whether a value that was seen above path, and hid it, is to be seen
+// no more.
+func uncovered(path string, seen, want leaves) bool {
+	for p := range parents(path) {
+		if val, ok := seen[p]; ok && !isMap(val) && !bytes.Equal(val, want[p]) {
+			return true
+		}
+	}
+	return false
+}
+
+// nested reports whether a path may lead into a map.
+func nested[M ~map[string][]byte](m M) bool {
+	for path := range m {
+		if strings.IndexByte(path, '.') >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // dropNoOps removes changes that the record shows already.
@@ -114,20 +166,23 @@ func (c changes) dropNoOps(current leaves) {
 	}
 }
 
-// checkFields refuses changes that bring the record over the limit of fields.
+// checkFields refuses changes that add fields and bring the record over the limit. One
+// that a join took over it takes changes of what it has.
 func (c changes) checkFields(fields []byte) error {
-	n := len(c)
+	n, known := len(c), 0
 	for len(fields) > 0 {
 		f, rest, ok := lattice.CutField(fields)
 		if !ok {
 			return fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
 		}
 		fields = rest
-		if _, ok := c[string(f.Name)]; !ok {
+		if _, ok := c[string(f.Name)]; ok {
+			known++
+		} else {
 			n++
 		}
 	}
-	if n > MaxFields {
+	if n > MaxFields && known < len(c) {
 		return &fieldwise.LimitError{Limit: "fields of a record", Got: n, Max: MaxFields}
 	}
 	return nil
