@@ -246,6 +246,7 @@ func (r *Replica) finish(b *engine.Batch, frame int64, err error) {
 		poisoned := errors.Is(err, ErrPoisoned)
 		if poisoned {
 			r.err = err
+			r.engine.LogFailed()
 		}
 		for _, number := range r.engine.Failed() {
 			r.settleLocked(number, err, poisoned && number == b.Number)

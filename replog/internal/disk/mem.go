@@ -683,7 +683,7 @@ func (n *node) flush(keep func(sector int64) bool) {
 		n.disk = slices.Grow(n.disk, int(size-old))[:size]
 		clear(n.disk[old:])
 	}
-	n.disk = n.disk[:size:size]
+	n.disk = n.disk[:size]
 	for _, s := range n.dirtySectors() {
 		if !keep(s) {
 			continue

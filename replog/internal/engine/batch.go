@@ -115,6 +115,10 @@ func (e *Engine) Committed(b *Batch, frame int64) {
 	}
 }
 
+// LogFailed says that the log is closed to writing and may hold some of what Failed throws
+// away: only recovering it tells.
+func (e *Engine) LogFailed() { e.unknown = true }
+
 // Failed says that the batch did not get into the log. Everything that is staged is
 // thrown away, since it rests on the batch; the numbers of the batches that are gone
 // with it are returned. Reports about entries that are durable are staged anew, and go

@@ -59,6 +59,7 @@ type Engine struct {
 	filling    *Batch
 	nextBatch  uint64
 	generation uint64 // counts how often staged state was thrown away
+	unknown    bool   // some of what was thrown away may be in the log
 
 	stopped map[fieldwise.Origin]error
 	skewed  uint64 // timestamps that were too far ahead
@@ -172,7 +173,7 @@ func (e *Engine) Has(r fieldwise.Receipt) (bool, error) {
 	if r.IsZero() {
 		return true, nil
 	}
-	if r.Origin == e.cfg.Origin && r.Seq > e.staged[r.Origin] {
+	if r.Origin == e.cfg.Origin && r.Seq > e.staged[r.Origin] && !e.unknown {
 		return false, fmt.Errorf("%w: %v is neither in the log nor on its way there", ErrReplaced, r)
 	}
 	if r.Seq == 0 || e.vector[r.Origin] < r.Seq {

@@ -1,0 +1,768 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"iter"
+	"maps"
+	"math/bits"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/lww"
+)
+
+// histories is how many random histories a property test runs: FIELDWISE_HISTORIES if
+// it is set, else what is usual, ten times fewer with -short; at least 5,000 under
+// FIELDWISE_LONG=1.
+func histories(t *testing.T, usual int) int {
+	n := usual
+	if testing.Short() {
+		n = usual / 10
+	}
+	if s := os.Getenv("FIELDWISE_HISTORIES"); s != "" {
+		asked, err := strconv.Atoi(s)
+		require.NoError(t, err, "FIELDWISE_HISTORIES")
+		n = max(asked, 1)
+	}
+	if os.Getenv("FIELDWISE_LONG") == "1" {
+		n = max(n, 5000)
+	}
+	return n
+}
+
+// evenly holds a generator for each number below 128 that draws from [0, n), each with the
+// same chance: rapid's own prefer small numbers, so that the rare actions of a list get
+// rarer still. It shrinks towards 0.
+var evenly = func() (all [128]*rapid.Generator[int]) {
+	for n := range all {
+		all[n] = rapid.Custom(func(t *rapid.T) int {
+			v := 0
+			for range bits.Len(uint(n)) + 2 {
+				v <<= 1
+				if coin.Draw(t, "") {
+					v |= 1
+				}
+			}
+			return v % n
+		})
+	}
+	return all
+}()
+
+var coin = rapid.Bool()
+
+// one draws an element of a list that is not empty.
+func one[T any](t *rapid.T, what string, list ...T) T {
+	return list[evenly[len(list)].Draw(t, what)]
+}
+
+// upTo draws a number from [1, n].
+func upTo(t *rapid.T, what string, n int) int { return 1 + evenly[n].Draw(t, what) }
+
+// checkHistories runs a property over n histories from a seed that it logs.
+func checkHistories(t *testing.T, n int, property func(*rapid.T)) {
+	set := func(name, value string) {
+		old := flag.Lookup(name).Value.String()
+		require.NoError(t, flag.Set(name, value))
+		t.Cleanup(func() { _ = flag.Set(name, old) })
+	}
+	if flag.Lookup("rapid.seed").Value.String() == "0" {
+		set("rapid.seed", strconv.FormatUint(rand.Uint64()>>1|1, 10))
+	}
+	set("rapid.checks", strconv.Itoa(n))
+	set("rapid.shrinktime", "10s")
+	set("rapid.nofailfile", "true")
+	t.Logf("seed: %v (repeat with -rapid.seed)", flag.Lookup("rapid.seed").Value)
+	ran := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		ran++
+		property(rt)
+	})
+	t.Logf("histories: %d", ran)
+	fmt.Printf("histories: %d (%s)\n", ran, t.Name())
+	if ran < n {
+		t.Fatalf("%d histories ran, %d were asked for", ran, n)
+	}
+}
+
+// The model: each region's log in memory, decoded, and what every write knew.
+type world struct {
+	*rapid.T
+	now      time.Time
+	schema   *fieldmerge.Schema
+	regions  []*region
+	messages []message
+	token    int
+
+	wrote  map[fieldwise.Version]*wrote // staged or durable, by version
+	counts map[string]int
+}
+
+// wrote is what the model knows of one write.
+type wrote struct {
+	receipt fieldwise.Receipt
+	domain  string
+	key     string
+	token   string           // tokens and notes
+	saw     fieldwise.Vector // what the writer's state held
+	behind  fieldwise.Vector // what was staged before it
+}
+
+type region struct {
+	*host
+	w       *world
+	peers   []*region // all others
+	log     []logged
+	vector  fieldwise.Vector             // truth, from the log
+	folded  map[string]map[string][]byte // truth, from the log; by domain and key
+	writing []*Batch
+	open    map[string]bool
+	begun   []begun // writes in their closure, at most one a key
+	clock   fieldwise.Timestamp
+	acked   []fieldwise.Receipt
+}
+
+type logged struct {
+	entry Entry
+	size  int
+	frame int64
+}
+
+type begun struct {
+	basis       Basis
+	saw         fieldwise.Vector
+	domain, key string
+	generation  uint64
+}
+
+// message is a request or its answer, on its way.
+type message struct {
+	to, from *region
+	pull     *Pull
+	bodies   [][]byte
+}
+
+var worldDomains = []string{"notes", "records", "tokens"}
+
+func (w *world) merger(domain string) fieldwise.Merger {
+	switch domain {
+	case "notes":
+		return lww.NewMerger()
+	case "records":
+		return w.schema.Merger()
+	}
+	return tokenSet{}
+}
+
+func TestPropertyReplicasConverge(t *testing.T) {
+	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
+	require.NoError(t, err)
+	counts := make(map[string]int)
+	checkHistories(t, histories(t, 3000), func(rt *rapid.T) {
+		w := &world{T: rt, now: start, schema: schema, wrote: make(map[fieldwise.Version]*wrote), counts: counts}
+		for i := range 1 + upTo(rt, "regions", 3) {
+			r := &region{host: newHost(rt, fieldwise.Region('a'+rune(i))), w: w}
+			r.vector, r.folded, r.open = make(fieldwise.Vector), make(map[string]map[string][]byte), make(map[string]bool)
+			w.regions = append(w.regions, r)
+			r.openSome()
+		}
+		for _, r := range w.regions {
+			for _, p := range w.regions {
+				if p != r {
+					r.peers = append(r.peers, p)
+				}
+			}
+		}
+		for range 20 + upTo(rt, "steps", 127) {
+			w.step()
+		}
+		w.heal()
+	})
+	t.Logf("%v", counts)
+	for _, what := range []string{
+		"write", "begin", "finish", "restaged", "take", "commit", "fail", "ask", "answer", "deliver",
+		"lost", "again", "crash", "crash after append", "open", "held", "replaced", "reports", "stale",
+	} {
+		if counts[what] == 0 {
+			t.Errorf("no history had %q: the test has gone blind there", what)
+		}
+	}
+}
+
+// step lets one thing happen somewhere.
+func (w *world) step() {
+	r := one(w.T, "region", w.regions...)
+	switch action := one(w.T, "action",
+		"write", "write", "write", "begin", "finish", "take", "take", "commit", "commit", "commit",
+		"ask", "ask", "ask", "message", "message", "message", "message", "message", "message",
+		"open", "open", "fail", "crash", "later",
+	); action {
+	case "write":
+		r.write()
+	case "begin":
+		r.begin()
+	case "finish":
+		r.finish()
+	case "take":
+		if b := r.e.TakeBatch(); b != nil {
+			w.counts["take"]++
+			r.writing = append(r.writing, b)
+		}
+	case "commit":
+		if len(r.writing) > 0 {
+			w.counts["commit"]++
+			r.commitOldest()
+		}
+	case "fail":
+		if len(r.writing) > 0 {
+			w.counts["fail"]++
+			r.e.Failed()
+			r.writing = nil
+		}
+	case "ask":
+		w.counts["ask"]++
+		p := r.e.NextPull()
+		w.messages = append(w.messages, message{to: one(w.T, "peer", r.peers...), from: r, pull: &p})
+	case "message":
+		w.message()
+	case "open":
+		r.openOne()
+	case "crash":
+		if one(w.T, "really", false, true, false) {
+			r.crash(coin.Draw(w.T, "appended"))
+		}
+	case "later":
+		w.now = w.now.Add(time.Duration(upTo(w.T, "ms", 100)) * 3 * time.Millisecond)
+	}
+	r.check()
+}
+
+// wall is a region's clock: up to 300 ms from the true time, each region by its own.
+func (r *region) wall() time.Time {
+	return r.w.now.Add(time.Duration(r.cfg.Origin.Region[0]-'a') * 100 * time.Millisecond)
+}
+
+func (r *region) pick() (domain, key string, ok bool) {
+	open := slices.Sorted(maps.Keys(r.open))
+	if len(open) == 0 {
+		return "", "", false
+	}
+	return one(r.w.T, "domain", open...), one(r.w.T, "key", "x", "y"), true
+}
+
+// busy reports whether a write of the key is in its closure: the host lets one in.
+func (r *region) busy(domain, key string) bool {
+	return slices.ContainsFunc(r.begun, func(b begun) bool { return b.domain == domain && b.key == key })
+}
+
+func (r *region) write() {
+	domain, key, ok := r.pick()
+	if !ok || r.busy(domain, key) {
+		return
+	}
+	r.w.counts["write"]++
+	b := r.beginOn(domain, key)
+	require.NoError(r.w, r.finishOf(b))
+}
+
+func (r *region) begin() {
+	if domain, key, ok := r.pick(); ok && !r.busy(domain, key) {
+		r.w.counts["begin"]++
+		r.begun = append(r.begun, r.beginOn(domain, key))
+	}
+}
+
+func (r *region) beginOn(domain, key string) begun {
+	basis, err := r.e.Begin(r.wall(), domain, key)
+	require.NoError(r.w, err)
+	if basis.At.Time <= r.clock {
+		r.w.Fatalf("%v: timestamp %v after %v", r.cfg.Origin, basis.At.Time, r.clock)
+	}
+	r.clock = basis.At.Time
+	return begun{basis: basis, saw: r.e.staged.Clone(), domain: domain, key: key, generation: r.e.Generation()}
+}
+
+func (r *region) finish() {
+	if len(r.begun) == 0 {
+		return
+	}
+	r.w.counts["finish"]++
+	i := upTo(r.w.T, "which", len(r.begun)) - 1
+	b := r.begun[i]
+	r.begun = slices.Delete(r.begun, i, i+1)
+	before := len(r.w.wrote)
+	err := r.finishOf(b)
+	if err == nil && len(r.w.wrote) == before {
+		return // it changed nothing; the host would ask what it rests on
+	}
+	if b.generation != r.e.Generation() {
+		r.w.counts["restaged"]++
+		require.ErrorIs(r.w, err, ErrRestaged)
+		return
+	}
+	require.NoError(r.w, err)
+}
+
+// finishOf makes the change of a write that was begun, and stages it.
+func (r *region) finishOf(b begun) error {
+	r.w.token++
+	wr := &wrote{domain: b.domain, key: b.key, token: "t" + strconv.Itoa(r.w.token), saw: b.saw, behind: r.e.staged.Clone()}
+	var delta []byte
+	if b.domain == "records" {
+		wr.token = ""
+		delta = r.recordDelta(b, wr)
+	} else {
+		delta = deltaFor(r.w, b.domain, b.basis, wr.token)
+	}
+	if len(delta) == 0 {
+		return nil
+	}
+	batch := r.e.filling.Number
+	receipt, in, err := r.e.Stage(b.basis, b.domain, b.key, delta, "")
+	if err != nil {
+		return err
+	}
+	if in != batch || receipt.Time != b.basis.At.Time || receipt.Seq != wr.behind[r.cfg.Origin]+1 {
+		r.w.Fatalf("%v in batch %d: want batch %d, behind %v", receipt, in, batch, wr.behind)
+	}
+	wr.receipt = receipt
+	r.w.wrote[receipt.Version()] = wr
+	return nil
+}
+
+// recordDelta lets fieldmerge make the change, through the Store that it asks for.
+func (r *region) recordDelta(b begun, wr *wrote) (delta []byte) {
+	s := &oneWrite{state: b.basis.State, at: b.basis.At}
+	d, err := fieldmerge.Open(s, "records", r.w.schema)
+	require.NoError(r.w, err)
+	switch one(r.w.T, "change", "upsert", "upsert", "patch", "delete") {
+	case "upsert":
+		field := one(r.w.T, "field", "name", "phone", "a.b")
+		_, err = d.Upsert(context.Background(), b.key, map[string]any{field: "v" + strconv.Itoa(r.w.token)})
+	case "patch":
+		_, err = d.Patch(context.Background(), b.key, fieldmerge.Patch{Set: map[string]any{"phone": "v" + strconv.Itoa(r.w.token)}})
+	case "delete":
+		_, err = d.Delete(context.Background(), b.key)
+	}
+	if err != nil && !errors.Is(err, fieldwise.ErrNotFound) {
+		r.w.Fatalf("%v: %v", wr, err)
+	}
+	return s.delta
+}
+
+// oneWrite is a Store that makes one change on one state.
+type oneWrite struct {
+	state, delta []byte
+	at           fieldwise.Version
+}
+
+func (s *oneWrite) Domain(string, fieldwise.Merger) (fieldwise.Store, error) { return s, nil }
+
+func (s *oneWrite) Read(context.Context, string, func([]byte) error) error { panic("not used") }
+
+func (s *oneWrite) Keys(context.Context, string) iter.Seq2[string, error] { panic("not used") }
+
+func (s *oneWrite) Write(_ context.Context, _ string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (r fieldwise.Receipt, err error) {
+	s.delta, err = change(nil, s.state, s.at)
+	return r, err
+}
+
+// toLog appends a batch to the log, and brings the truth up to date.
+func (r *region) toLog(b *Batch) (frame int64) {
+	r.frames = append(r.frames, bytes.Clone(b.Payload))
+	frame = framePos(len(r.frames) - 1)
+	require.NoError(r.w, Entries(r.frames[len(r.frames)-1], func(e Entry, body []byte) error {
+		wr := r.w.wrote[e.Version()]
+		switch {
+		case e.Seq != r.vector[e.Origin]+1:
+			r.w.Fatalf("log of %v: %v/%d after %v", r.cfg.Origin, e.Origin, e.Seq, r.vector)
+		case wr == nil:
+			r.w.Fatalf("log of %v: nobody wrote %v/%d", r.cfg.Origin, e.Origin, e.Seq)
+		case !r.vector.Covers(wr.behind) || !r.vector.Covers(wr.saw):
+			r.w.Fatalf("log of %v: %v/%d stands before its causes %v, %v: %v", r.cfg.Origin, e.Origin, e.Seq, wr.behind, wr.saw, r.vector)
+		}
+		r.vector[e.Origin] = e.Seq
+		r.log = append(r.log, logged{entry: e, size: len(body), frame: frame})
+		if r.folded[e.Domain] == nil {
+			r.folded[e.Domain] = make(map[string][]byte)
+		}
+		joined, err := r.w.merger(e.Domain).Merge(nil, r.folded[e.Domain][e.Key], e.Delta)
+		r.folded[e.Domain][e.Key] = joined
+		if e.Origin == r.cfg.Origin {
+			r.acked = append(r.acked, wr.receipt)
+		}
+		return err
+	}))
+	return frame
+}
+
+func (r *region) commitOldest() {
+	b := r.writing[0]
+	r.writing = r.writing[1:]
+	frame := r.toLog(b)
+	r.e.Committed(b, frame)
+	require.NoError(r.w, Entries(r.frames[len(r.frames)-1], func(e Entry, _ []byte) error {
+		if r.open[e.Domain] {
+			if got, want := r.e.Read(e.Domain, e.Key), r.folded[e.Domain][e.Key]; !bytes.Equal(got, want) {
+				r.w.Fatalf("%v: %s/%s is %q, its log says %q", r.cfg.Origin, e.Domain, e.Key, got, want)
+			}
+		}
+		return nil
+	}))
+}
+
+// crash loses all that is not in the log; appended says that the oldest batch just got in
+// there.
+func (r *region) crash(appended bool) {
+	r.w.counts["crash"]++
+	if appended && len(r.writing) > 0 {
+		r.w.counts["crash after append"]++
+		r.toLog(r.writing[0])
+	}
+	r.e, r.writing, r.begun = New(r.cfg), nil, nil
+	clear(r.open)
+	for i, payload := range r.frames {
+		require.NoError(r.w, r.e.Recover(framePos(i), payload))
+	}
+	r.e.Recovered(r.wall())
+	r.clock = 0
+	for _, l := range r.log {
+		r.clock = max(r.clock, l.entry.Time)
+	}
+	r.openSome()
+}
+
+// openSome is what a process does when it starts: it opens the domains that it knows.
+func (r *region) openSome() {
+	for _, name := range worldDomains {
+		if one(r.w.T, "open "+name, true, true, true, false) {
+			r.openDomain(name)
+		}
+	}
+}
+
+func (r *region) openOne() {
+	var closed []string
+	for _, name := range worldDomains {
+		if !r.open[name] {
+			closed = append(closed, name)
+		}
+	}
+	if len(closed) == 0 {
+		return
+	}
+	r.openDomain(one(r.w.T, "domain", closed...))
+}
+
+func (r *region) openDomain(name string) {
+	r.w.counts["open"]++
+	if d := r.e.domains[name]; d != nil && len(d.held) > 0 {
+		r.w.counts["held"]++
+	}
+	require.NoError(r.w, r.e.OpenDomain(name, r.w.merger(name)))
+	r.open[name] = true
+	r.checkStates(name)
+}
+
+// message handles one message, loses it, or handles it and keeps it for another time.
+func (w *world) message() {
+	if len(w.messages) == 0 {
+		return
+	}
+	i := upTo(w.T, "message", min(len(w.messages), 127)) - 1
+	m := w.messages[i]
+	switch one(w.T, "fate", "take", "take", "take", "keep", "lose") {
+	case "lose":
+		w.counts["lost"]++
+		w.messages = slices.Delete(w.messages, i, i+1)
+		return
+	case "take":
+		w.messages = slices.Delete(w.messages, i, i+1)
+	default:
+		w.counts["again"]++
+	}
+	if m.pull != nil {
+		bodies := m.to.serve(m.pull, upTo(w.T, "entries", 5))
+		if len(bodies) > 0 {
+			w.messages = append(w.messages, message{to: m.from, from: m.to, bodies: bodies})
+		}
+		m.to.check()
+		return
+	}
+	m.to.deliver(m.bodies)
+	m.to.check()
+}
+
+// serve answers a request, at most so many entries of it.
+func (r *region) serve(p *Pull, most int) (bodies [][]byte) {
+	r.w.counts["answer"]++
+	before := r.e.Acked(p.From.Region)
+	frame, ok, advanced, err := r.e.Serve(*p)
+	require.NoError(r.w, err)
+	if advanced == before.Covers(p.Vector) {
+		r.w.Fatalf("advanced is %v from %v to %v", advanced, before, p.Vector)
+	}
+	if !p.Vector.Covers(before) {
+		r.w.counts["stale"]++
+	}
+	first := slices.IndexFunc(r.log, func(l logged) bool { return p.Lacks(&l.entry) })
+	if ok != (first >= 0) || (ok && frame != r.log[first].frame) {
+		r.w.Fatalf("%v serves %v from frame %d, %v; the first lacking is entry %d", r.cfg.Origin, p, frame, ok, first)
+	}
+	for _, l := range r.log {
+		if ok && l.frame >= frame && p.Lacks(&l.entry) && len(bodies) < most {
+			bodies = append(bodies, l.entry.Append(nil))
+		}
+	}
+	return bodies
+}
+
+// deliver hands an answer to the engine, which may be an old one.
+func (r *region) deliver(bodies [][]byte) {
+	r.w.counts["deliver"]++
+	staged := r.e.staged.Clone()
+	for _, b := range bodies {
+		e, err := ParseEntry(b)
+		require.NoError(r.w, err)
+		if e.Seq > staged[e.Origin] {
+			staged[e.Origin] = e.Seq
+			r.clock = max(r.clock, e.Time) // the clocks are within the skew that is allowed
+		}
+	}
+	// An answer starts where the durable vector ended, which never goes back: however late
+	// it comes, there is no gap.
+	d, err := r.e.Deliver(r.wall(), bodies)
+	require.NoError(r.w, err)
+	if len(d.Alarms) > 0 || !staged.Covers(d.Want) || !maps.Equal(staged, r.e.staged) {
+		r.w.Fatalf("%v: delivered %+v, staged %v, want %v", r.cfg.Origin, d, r.e.staged, staged)
+	}
+}
+
+// check holds what must be true after every step.
+func (r *region) check() {
+	e := r.e
+	if !maps.Equal(e.vector, r.vector) {
+		r.w.Fatalf("%v: vector %v, its log says %v", r.cfg.Origin, e.vector, r.vector)
+	}
+	if !e.staged.Covers(e.vector) {
+		r.w.Fatalf("%v: staged %v does not cover %v", r.cfg.Origin, e.staged, e.vector)
+	}
+	s := e.Stats(r.wall())
+	var bytes int64
+	for _, l := range r.log {
+		bytes += int64(l.size)
+	}
+	if s.Entries != int64(len(r.log)) || s.Bytes != bytes {
+		r.w.Fatalf("%v: %d entries of %d bytes, its log says %d of %d", r.cfg.Origin, s.Entries, s.Bytes, len(r.log), bytes)
+	}
+	for _, p := range s.Peers {
+		i := slices.IndexFunc(r.peers, func(peer *region) bool { return peer.cfg.Origin.Region == p.Region })
+		if !r.peers[i].vector.Covers(p.Acked) {
+			r.w.Fatalf("%v: %s acknowledged %v, it has %v", r.cfg.Origin, p.Region, p.Acked, r.peers[i].vector)
+		}
+		if want := r.lag(p.Acked); !slices.Equal(p.Lag, want) {
+			r.w.Fatalf("%v: lag of %s is %v, in truth %v", r.cfg.Origin, p.Region, p.Lag, want)
+		}
+	}
+}
+
+// lag counts in the log what acked does not cover.
+func (r *region) lag(acked fieldwise.Vector) []Lag {
+	var all []Lag
+	for _, l := range r.log {
+		if l.entry.Seq <= acked[l.entry.Origin] {
+			continue
+		}
+		i := slices.IndexFunc(all, func(lag Lag) bool { return lag.Origin == l.entry.Origin })
+		if i < 0 {
+			i = len(all)
+			all = append(all, Lag{Origin: l.entry.Origin, Age: max(0, r.wall().Sub(l.entry.Time.Time()))})
+		}
+		all[i].Entries++
+		all[i].Bytes += int64(l.size)
+	}
+	slices.SortFunc(all, func(a, b Lag) int { return a.Origin.Compare(b.Origin) })
+	return all
+}
+
+// checkStates compares the committed states of an open domain with the fold of the log.
+func (r *region) checkStates(name string) {
+	n, size := 0, int64(0)
+	r.e.States(name, func(key string, state []byte) {
+		n++
+		size += int64(len(key) + len(state))
+		if want := r.folded[name][key]; !bytes.Equal(state, want) {
+			r.w.Fatalf("%v: %s/%s is %q, its log says %q", r.cfg.Origin, name, key, state, want)
+		}
+	})
+	if n != len(r.folded[name]) {
+		r.w.Fatalf("%v: %s has %d records, its log has %d", r.cfg.Origin, name, n, len(r.folded[name]))
+	}
+	for _, d := range r.e.Stats(r.wall()).Domains {
+		if d.Name == name && (d.Records != n || d.Bytes != size) {
+			r.w.Fatalf("%v: %+v, in truth %d records of %d bytes", r.cfg.Origin, d, n, size)
+		}
+	}
+}
+
+// heal ends all that is under way, brings every entry everywhere, and compares.
+func (w *world) heal() {
+	w.messages = nil
+	for _, r := range w.regions {
+		for len(r.begun) > 0 {
+			r.finish()
+		}
+		for _, name := range worldDomains {
+			if !r.open[name] {
+				r.openDomain(name)
+			}
+		}
+		r.flush()
+	}
+	for range w.regions { // a line of regions would need as many rounds as it is long
+		for _, r := range w.regions {
+			for _, p := range r.peers {
+				for rounds := 0; ; rounds++ {
+					if rounds > len(p.log)+1 {
+						w.Fatalf("%v asks %v again and again: %v", r.cfg.Origin, p.cfg.Origin, r.e.NextPull())
+					}
+					pull := r.e.NextPull()
+					bodies := p.serve(&pull, 7)
+					if len(bodies) == 0 {
+						break
+					}
+					r.deliver(bodies)
+					r.flush()
+				}
+			}
+		}
+	}
+	for _, r := range w.regions {
+		r.check()
+		for _, name := range worldDomains {
+			r.checkStates(name)
+		}
+		r.checkReports()
+		for _, p := range r.peers {
+			for _, name := range worldDomains {
+				if !maps.EqualFunc(r.folded[name], p.folded[name], bytes.Equal) {
+					w.Fatalf("%s differs: %q in %v, %q in %v", name, r.folded[name], r.cfg.Origin, p.folded[name], p.cfg.Origin)
+				}
+			}
+			for _, receipt := range p.acked {
+				if ok, err := r.e.Has(receipt); !ok || err != nil {
+					w.Fatalf("%v lacks %v, which was acknowledged: %v", r.cfg.Origin, receipt, err)
+				}
+			}
+		}
+	}
+	w.checkSurvival()
+}
+
+func (r *region) flush() {
+	for {
+		if b := r.e.TakeBatch(); b != nil {
+			r.writing = append(r.writing, b)
+		}
+		if len(r.writing) == 0 {
+			return
+		}
+		r.commitOldest()
+	}
+}
+
+// checkReports compares the log's reports with those that its entries make when they are
+// joined one by one, in the order of the log.
+func (r *region) checkReports() {
+	truth := make(map[fieldwise.ConflictID]bool)
+	states := make(map[[2]string][]byte)
+	for _, l := range r.log {
+		at := [2]string{l.entry.Domain, l.entry.Key}
+		m := r.w.merger(l.entry.Domain)
+		if reporter, ok := m.(fieldwise.ConflictReporter); ok && states[at] != nil {
+			conflicts, err := reporter.Conflicts(nil, states[at], l.entry.Delta)
+			require.NoError(r.w, err)
+			for _, c := range conflicts {
+				c.Domain, c.Key = l.entry.Domain, l.entry.Key
+				truth[c.ID()] = true
+			}
+		}
+		joined, err := m.Merge(nil, states[at], l.entry.Delta)
+		require.NoError(r.w, err)
+		states[at] = joined
+	}
+	got := make(map[fieldwise.ConflictID]bool)
+	total := uint64(0)
+	for i, payload := range r.frames {
+		before := total
+		require.NoError(r.w, Reports(payload, func(c fieldwise.Conflict) error {
+			total++
+			got[c.ID()] = true
+			if frame, first, ok := r.e.FindReport(total); !ok || frame != framePos(i) || first != before {
+				r.w.Fatalf("%v: report %d is in frame %d behind %d, found %d behind %d", r.cfg.Origin, total, framePos(i), before, frame, first)
+			}
+			return nil
+		}))
+	}
+	if !maps.Equal(got, truth) {
+		r.w.Fatalf("%v: %d conflicts are reported, there were %d", r.cfg.Origin, len(got), len(truth))
+	}
+	if s := r.e.Stats(r.wall()); s.Conflicts != total {
+		r.w.Fatalf("%v: %d reports are counted, %d logged", r.cfg.Origin, s.Conflicts, total)
+	}
+	r.w.counts["reports"] += len(got)
+}
+
+// checkSurvival: a value that was acknowledged is current, or a later write that knew of
+// it replaced it. A token is always there.
+func (w *world) checkSurvival() {
+	for version, wr := range w.wrote {
+		durable := w.regions[0].vector[version.Origin] >= wr.receipt.Seq
+		if ok, err := w.regions[0].e.Has(wr.receipt); !ok {
+			if durable {
+				w.counts["replaced"]++
+				require.ErrorIs(w, err, ErrReplaced)
+			}
+			continue
+		}
+		state := w.regions[0].folded[wr.domain][wr.key]
+		switch wr.domain {
+		case "tokens":
+			if !bytes.Contains(append([]byte(";"), state...), []byte(";"+wr.token+";")) {
+				w.Fatalf("token %s of %v is not in %q", wr.token, wr.receipt, state)
+			}
+		case "notes":
+			siblings, err := crdt.MVRegister{}.Siblings(state)
+			require.NoError(w, err)
+			current := slices.ContainsFunc(siblings, func(s fieldwise.Sibling) bool { return s.Version == version })
+			if !current && !w.overwritten(wr) {
+				w.Fatalf("value %s of %v is gone from %q, and nobody who knew of it wrote", wr.token, wr.receipt, state)
+			}
+		}
+	}
+}
+
+func (w *world) overwritten(wr *wrote) bool {
+	for _, later := range w.wrote {
+		if later != wr && later.domain == wr.domain && later.key == wr.key && later.saw[wr.receipt.Origin] >= wr.receipt.Seq {
+			if ok, _ := w.regions[0].e.Has(later.receipt); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
