@@ -253,8 +253,7 @@ type panicError struct {
 func (e *panicError) Error() string { return fmt.Sprintf("panic at %s: %v", e.where, e.value) }
 
 func panicked(err error) bool {
-	_, ok := err.(*panicError)
-	return ok
+	return errors.As(err, new(*panicError))
 }
 
 // safely calls f and returns its panic, if any, as a panicError.
@@ -552,7 +551,7 @@ func (c *lawCheck) checkMemory(pairs []pair) {
 			continue
 		}
 		next := pairs[(i+1)%len(pairs)]
-		c.merge(c.m, next.a, next.b)
+		_, _ = c.merge(c.m, next.a, next.b)
 		if !bytes.Equal(out, was) {
 			c.report(lawShared, "the result of Merge(nil, a, b) changes in a later call", out, was, p.a, p.b)
 		}
@@ -608,12 +607,12 @@ func (c *lawCheck) checkKeptInput(p pair, second bool, pairs []pair) {
 		a = other
 	}
 	m := c.newMerger()
-	tryMerge(m, nil, bytes.Clone(p.a), bytes.Clone(p.b))
+	_, _ = tryMerge(m, nil, bytes.Clone(p.a), bytes.Clone(p.b))
 	want, wantErr := tryMerge(m, nil, bytes.Clone(a), bytes.Clone(b))
 
 	m = c.newMerger()
 	l := lend(p.a, p.b)
-	tryMerge(m, nil, l.a, l.b)
+	_, _ = tryMerge(m, nil, l.a, l.b)
 	copy(pick(l.a, l.b), other)
 	got, err := tryMerge(m, nil, bytes.Clone(a), bytes.Clone(b))
 	if (err != nil) != (wantErr != nil) || !bytes.Equal(got, want) {
@@ -819,8 +818,8 @@ func (c *lawCheck) tryDamaged(what string, d, x, y, z []byte) {
 	out, err := try(nil, d)
 	if err != nil {
 		if len(d) > 0 {
-			try(d, x)
-			try(x, d)
+			_, _ = try(d, x)
+			_, _ = try(x, d)
 		}
 		return
 	}

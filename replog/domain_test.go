@@ -26,7 +26,7 @@ func TestReadContract(t *testing.T) {
 	n.write(t, n.tokens, "k", token("1"))
 	require.Equal(t, "1;", read(t, n.tokens, "k"))
 	err := n.tokens.Read(ctx, "k", func([]byte) error { return errMine })
-	require.True(t, err == errMine, "an error of use is returned as it is, got %v", err) //nolint:errorlint // as it is
+	require.True(t, err == errMine, "an error of use is returned as it is, got %v", err)
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	require.ErrorIs(t, n.tokens.Read(ended, "k", func([]byte) error { return nil }), context.Canceled)
@@ -52,7 +52,7 @@ func TestWriteContract(t *testing.T) {
 	require.True(t, r.IsZero(), "nothing was written")
 
 	r, err = n.tokens.Write(ctx, "k", func([]byte, []byte, fieldwise.Version) ([]byte, error) { return []byte("2;"), errMine })
-	require.True(t, err == errMine, "an error of change is returned as it is, got %#v", err) //nolint:errorlint // as it is
+	require.True(t, err == errMine, "an error of change is returned as it is, got %#v", err)
 	require.True(t, r.IsZero())
 
 	_, err = n.tokens.Write(ctx, "k", func([]byte, []byte, fieldwise.Version) ([]byte, error) { return []byte("no end"), nil })
@@ -291,7 +291,7 @@ func TestAResultThatRestsOnAStagedStateWaitsForIt(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, r.IsZero())
 		_, err = refused.wait()
-		require.True(t, err == fieldwise.ErrExists, "as it is: %#v", err) //nolint:errorlint // as it is
+		require.True(t, err == fieldwise.ErrExists, "as it is: %#v", err)
 	})
 	t.Run("and is made again when that failed", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

@@ -177,7 +177,11 @@ func (r *Replica) serve(ctx context.Context, request engine.Pull, stale <-chan s
 			return nil, err
 		}
 		if ok {
-			return r.entriesFor(request, wal.Position(frame), end)
+			bodies, err := r.entriesFor(request, wal.Position(frame), end)
+			if err == nil && len(bodies) == 0 {
+				err = fmt.Errorf("replog: the log of %s does not hold what its vector says", r.Region())
+			}
+			return bodies, err
 		}
 		idle()
 		select {

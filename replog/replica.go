@@ -113,7 +113,7 @@ func open(ctx context.Context, cfg Config, log *wal.Log) (*Replica, error) {
 func newOrigin(region fieldwise.Region) fieldwise.Origin {
 	const randomBits = 20 // below 44 bits of milliseconds
 	var random [8]byte
-	rand.Read(random[:]) //nolint:errcheck // never fails, says its documentation
+	rand.Read(random[:]) // never fails, says its documentation
 	return fieldwise.Origin{
 		Region:      region,
 		Incarnation: uint64(time.Now().UnixMilli())<<randomBits | binary.BigEndian.Uint64(random[:])>>(64-randomBits),
@@ -163,7 +163,7 @@ func (r *Replica) Close() error {
 		links := maps.Clone(r.links)
 		r.mu.Unlock()
 		for l := range links {
-			l.Close()
+			_ = l.Close() // has nothing to say
 		}
 	})
 	<-r.done

@@ -262,6 +262,31 @@ func TestCloseWhileWritersWaitForTheLog(t *testing.T) {
 	})
 }
 
+// However a write and Close meet: a write that returned is in the log.
+func TestWhatIsAcknowledgedWhileClosingIsThere(t *testing.T) {
+	for range 200 {
+		n := newNode(t, "a")
+		var group sync.WaitGroup
+		acked := make([]bool, 4)
+		for i := range acked {
+			group.Go(func() {
+				_, err := n.tokens.Write(ctx, "k", token(string(rune('0'+i))))
+				if acked[i] = err == nil; err != nil {
+					assert.ErrorIs(t, err, fieldwise.ErrClosed)
+				}
+			})
+		}
+		group.Go(func() { assert.NoError(t, n.Close()) })
+		group.Wait()
+		again := nodeOn(t, "a", n.fs)
+		state := read(t, again.tokens, "k")
+		for i, ok := range acked {
+			require.Equal(t, ok, strings.Contains(state, string(rune('0'+i))), "%v, %q", acked, state)
+		}
+		require.NoError(t, again.Close())
+	}
+}
+
 func TestCloseInsideAChangeDoesNotHang(t *testing.T) {
 	n := newNode(t, "a")
 	_, err := n.tokens.Write(ctx, "k", func(dst, _ []byte, _ fieldwise.Version) ([]byte, error) {

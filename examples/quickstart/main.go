@@ -1,3 +1,4 @@
+// Two regions change one profile while they are cut off from each other: both changes stay.
 package main
 
 import (

@@ -93,8 +93,10 @@ func TestTypesWithMethodsOfTheirOwn(t *testing.T) {
 	v.R = "\x82\xa1a\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00\xa1b\x01" // what it wrote, made canonical
 	require.Equal(t, v, got)
 
-	for how, want := range map[string]string{"panic": "the encoder of value.misbehaved panicked: boom", "error": "no", "nothing": "truncated",
-		"twice": "trailing bytes", "half": "truncated", "bomb": "truncated", "ext": "without a canonical form", "duplicates": "without a canonical form"} {
+	for how, want := range map[string]string{
+		"panic": "the encoder of value.misbehaved panicked: boom", "error": "no", "nothing": "truncated",
+		"twice": "trailing bytes", "half": "truncated", "bomb": "truncated", "ext": "without a canonical form", "duplicates": "without a canonical form",
+	} {
 		_, err := Append(nil, []any{misbehaved{how}})
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, "value: encode []interface {} at [0]: ")

@@ -21,10 +21,25 @@ import (
 
 func TestDecodeRefusesNumbersThatDoNotFit(t *testing.T) {
 	for _, c := range []struct{ number, into any }{
-		{128, new(int8)}, {-129, new(int8)}, {32768, new(int16)}, {int64(1 << 31), new(int32)}, {uint64(1 << 63), new(int64)}, {uint64(1 << 63), new(int)},
-		{256, new(uint8)}, {65536, new(uint16)}, {int64(1 << 32), new(uint32)}, {-1, new(uint8)}, {-1, new(uint64)}, {-1, new(uint)},
-		{uint64(1 << 63), new(time.Duration)}, {int64(1<<53 + 1), new(float64)}, {uint64(1<<64 - 1), new(float64)}, {int64(-(1<<53 + 1)), new(float64)},
-		{1<<24 + 1, new(float32)}, {1e39, new(float32)}, {-1e39, new(float32)},
+		{128, new(int8)},
+		{-129, new(int8)},
+		{32768, new(int16)},
+		{int64(1 << 31), new(int32)},
+		{uint64(1 << 63), new(int64)},
+		{uint64(1 << 63), new(int)},
+		{256, new(uint8)},
+		{65536, new(uint16)},
+		{int64(1 << 32), new(uint32)},
+		{-1, new(uint8)},
+		{-1, new(uint64)},
+		{-1, new(uint)},
+		{uint64(1 << 63), new(time.Duration)},
+		{int64(1<<53 + 1), new(float64)},
+		{uint64(1<<64 - 1), new(float64)},
+		{int64(-(1<<53 + 1)), new(float64)},
+		{1<<24 + 1, new(float32)},
+		{1e39, new(float32)},
+		{-1e39, new(float32)},
 	} {
 		b := mustAppend(t, c.number)
 		err := Decode(b, c.into)
@@ -39,11 +54,31 @@ func TestDecodeRefusesNumbersThatDoNotFit(t *testing.T) {
 
 func TestDecodeTakesNumbersThatFit(t *testing.T) {
 	for _, c := range []struct{ number, want any }{
-		{127, int8(127)}, {-128, int8(-128)}, {255, uint8(255)}, {uint64(math.MaxUint64), uint64(math.MaxUint64)}, {int64(math.MinInt64), int64(math.MinInt64)},
-		{int64(1 << 53), float64(1 << 53)}, {-7, float64(-7)}, {uint64(1 << 63), float64(1 << 63)}, {int64(math.MinInt64), float64(math.MinInt64)},
-		{1.5, float32(1.5)}, {0.1, float32(0.1)}, {1 << 24, float32(1 << 24)}, {math.Inf(-1), float32(math.Inf(-1))}, {5, time.Duration(5)},
-		{5, json.Number("5")}, {-5, json.Number("-5")}, {uint64(math.MaxUint64), json.Number("18446744073709551615")}, {2.5, json.Number("2.5")},
-		{2.0, json.Number("2.0")}, {1e300, json.Number("1e+300")}, {nil, 0}, {nil, ""}, {nil, false}, {nil, [2]int{}}, {nil, time.Time{}},
+		{127, int8(127)},
+		{-128, int8(-128)},
+		{255, uint8(255)},
+		{uint64(math.MaxUint64), uint64(math.MaxUint64)},
+		{int64(math.MinInt64), int64(math.MinInt64)},
+		{int64(1 << 53), float64(1 << 53)},
+		{-7, float64(-7)},
+		{uint64(1 << 63), float64(1 << 63)},
+		{int64(math.MinInt64), float64(math.MinInt64)},
+		{1.5, float32(1.5)},
+		{0.1, float32(0.1)},
+		{1 << 24, float32(1 << 24)},
+		{math.Inf(-1), float32(math.Inf(-1))},
+		{5, time.Duration(5)},
+		{5, json.Number("5")},
+		{-5, json.Number("-5")},
+		{uint64(math.MaxUint64), json.Number("18446744073709551615")},
+		{2.5, json.Number("2.5")},
+		{2.0, json.Number("2.0")},
+		{1e300, json.Number("1e+300")},
+		{nil, 0},
+		{nil, ""},
+		{nil, false},
+		{nil, [2]int{}},
+		{nil, time.Time{}},
 	} {
 		into := reflect.New(reflect.TypeOf(c.want))
 		require.NoError(t, Decode(mustAppend(t, c.number), into.Interface()), "%v into %T", c.number, c.want)
@@ -56,10 +91,28 @@ func TestDecodeTakesNumbersThatFit(t *testing.T) {
 
 func TestDecodeRefusesOtherTypes(t *testing.T) {
 	for _, c := range []struct{ value, into any }{
-		{"s", new(int)}, {"s", new([]byte)}, {[]byte("s"), new(string)}, {1.0, new(int)}, {1.5, new(uint8)}, {1, new(string)}, {1, new(bool)},
-		{true, new(int)}, {1, new(time.Time)}, {"2026-01-01T00:00:00Z", new(time.Time)}, {1, new([]int)}, {[]any{1}, new(map[string]int)},
-		{map[string]int{}, new([]int)}, {[]any{1}, new(struct{ A int })}, {map[int]int{1: 1}, new(struct{ A int })}, {1, new(fmt.Stringer)},
-		{"s", new(json.Number)}, {1, new(error)}, {true, new(float64)}, {map[string]int{"a": 1}, new(map[int]int)}, {1, new([2]int)}, {"x", new([1]byte)},
+		{"s", new(int)},
+		{"s", new([]byte)},
+		{[]byte("s"), new(string)},
+		{1.0, new(int)},
+		{1.5, new(uint8)},
+		{1, new(string)},
+		{1, new(bool)},
+		{true, new(int)},
+		{1, new(time.Time)},
+		{"2026-01-01T00:00:00Z", new(time.Time)},
+		{1, new([]int)},
+		{[]any{1}, new(map[string]int)},
+		{map[string]int{}, new([]int)},
+		{[]any{1}, new(struct{ A int })},
+		{map[int]int{1: 1}, new(struct{ A int })},
+		{1, new(fmt.Stringer)},
+		{"s", new(json.Number)},
+		{1, new(error)},
+		{true, new(float64)},
+		{map[string]int{"a": 1}, new(map[int]int)},
+		{1, new([2]int)},
+		{"x", new([1]byte)},
 	} {
 		err := Decode(mustAppend(t, c.value), c.into)
 		require.ErrorIs(t, err, wire.ErrType, "%v into %T", c.value, c.into)
@@ -73,8 +126,17 @@ func TestDecodeRefusesOtherTypes(t *testing.T) {
 }
 
 func TestDecodeChecksBytesAndTarget(t *testing.T) {
-	for _, b := range [][]byte{nil, {}, {0xc1}, {0xcc, 5}, {0x01, 0x01}, {0xdd, 0xff, 0xff, 0xff, 0xff}, {0x82, 1, 1, 1, 1}, {0xa1, 0xff},
-		bytes.Repeat([]byte{0x91}, 5<<20)} {
+	for _, b := range [][]byte{
+		nil,
+		{},
+		{0xc1},
+		{0xcc, 5},
+		{0x01, 0x01},
+		{0xdd, 0xff, 0xff, 0xff, 0xff},
+		{0x82, 1, 1, 1, 1},
+		{0xa1, 0xff},
+		bytes.Repeat([]byte{0x91}, 5<<20),
+	} {
 		for _, into := range []any{new(any), new(int), new([]int), new(msgpack.RawMessage), new(map[string]string)} {
 			require.Error(t, Decode(b, into))
 		}
@@ -163,8 +225,15 @@ func allocatedAbove(limit uint64, f func()) uint64 {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, v := range []any{nil, 1, -1, 1.5, "text", []byte("b"), time.Unix(1, 1), []any{1, "a", nil}, map[string]any{"a": 1}, map[int]string{1: "a"},
-		sample(), sample().Tuple, []string{"a"}, json.Number("5.5")} {
+	for _, v := range []any{
+		nil, 1, -1, 1.5, "text", []byte("b"), time.Unix(1, 1),
+		[]any{1, "a", nil},
+		map[string]any{"a": 1},
+		map[int]string{1: "a"},
+		sample(), sample().Tuple,
+		[]string{"a"},
+		json.Number("5.5"),
+	} {
 		f.Add(mustAppend(f, v))
 	}
 	f.Add(bytes.Repeat([]byte{0x91}, 64))

@@ -275,7 +275,7 @@ func isEmpty(v reflect.Value) bool {
 		}
 		for i := range t.fields {
 			part, ok := fieldOf(v, t.fields[i].path)
-			if ok && !(t.fields[i].omit && isEmpty(part)) {
+			if ok && (!t.fields[i].omit || !isEmpty(part)) {
 				return false
 			}
 		}

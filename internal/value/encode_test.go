@@ -125,8 +125,12 @@ func TestAppendRefusesWhatHasNoEncoding(t *testing.T) {
 		{map[[2]int]int{{1, 2}: 3}, "use keys of a simple type"},
 		{map[any]int{1: 1, int8(1): 2}, "the same once encoded"},
 		{map[float64]int{math.NaN(): 1, -math.NaN(): 2, math.Float64frombits(0x7ff8000000000abc): 3}, "the same once encoded"},
-		{json.Number("x"), "not a JSON number"}, {json.Number("Inf"), "not a JSON number"}, {json.Number("007"), "not a JSON number"},
-		{json.Number("+1"), "not a JSON number"}, {json.Number("1 "), "does not fit"}, {json.Number("1e999"), "does not fit"},
+		{json.Number("x"), "not a JSON number"},
+		{json.Number("Inf"), "not a JSON number"},
+		{json.Number("007"), "not a JSON number"},
+		{json.Number("+1"), "not a JSON number"},
+		{json.Number("1 "), "does not fit"},
+		{json.Number("1e999"), "does not fit"},
 		{json.Number(`"1"`), "not a JSON number"},
 	} {
 		got, err := Append([]byte("before"), c.v)

@@ -33,7 +33,7 @@ func (p *placed) Unwrap() error { return p.err }
 
 // in says that err happened in the part of a value that step leads to.
 func in(step string, err error) error {
-	if p, ok := err.(*placed); ok {
+	if p, ok := err.(*placed); ok { //nolint:errorlint // in alone wraps, and finds its own at the top
 		if len(p.path) < 256 {
 			p.path = step + p.path
 		}
@@ -59,7 +59,7 @@ func explain(operation string, t reflect.Type, err error) error {
 	if t != nil {
 		name = " " + t.String()
 	}
-	if p, ok := err.(*placed); ok {
+	if p, ok := err.(*placed); ok { //nolint:errorlint // see in
 		return fmt.Errorf("value: %s%s at %w", operation, name, p)
 	}
 	return fmt.Errorf("value: %s%s: %w", operation, name, err)

@@ -49,31 +49,39 @@ type everything struct {
 	Gone  gone            `msgpack:",omitempty"`
 }
 
-type base struct{ BaseField string }
-type Shared struct {
-	SharedField string `msgpack:"shared"`
-	Other       int    `msgpack:",omitempty"`
-}
-type Named struct{ N int }
-type tuple struct {
-	_msgpack struct{} `msgpack:",as_array"`
-	B        string
-	A        int
-	C        *bool
-}
+type (
+	base   struct{ BaseField string }
+	Shared struct {
+		SharedField string `msgpack:"shared"`
+		Other       int    `msgpack:",omitempty"`
+	}
+)
+
+type (
+	Named struct{ N int }
+	tuple struct {
+		_msgpack struct{} `msgpack:",as_array"`
+		B        string
+		A        int
+		C        *bool
+	}
+)
+
 type gone struct {
 	X int `msgpack:",omitempty"`
 }
 
 func sample() everything {
 	at := time.Unix(1_700_000_000, 123).UTC()
-	return everything{Bool: true, Int8: -5, Int: 1 << 30, U64: math.MaxUint64, F32: 0.1, F64: math.Pi, Text: "héllo", Bytes: []byte{0, 255},
+	return everything{
+		Bool: true, Int8: -5, Int: 1 << 30, U64: math.MaxUint64, F32: 0.1, F64: math.Pi, Text: "héllo", Bytes: []byte{0, 255},
 		Array: [4]byte{1, 2, 3, 4}, Ints: []int{1, -1, 1 << 29}, Strings: []string{"b", "a"}, Any: map[string]any{"x": []any{int64(1), "s", nil}},
 		Map: map[string]int{"zz": 1, "a": 2, "b": 3}, ByInt: map[int16]string{-1: "m", 300: "c", 5: "s"}, ByFloat: map[float64]bool{1.5: true, -2: false},
 		ByBool: map[bool]*node{true: {Name: "t"}, false: nil}, Time: at, TimePtr: &at, Took: time.Minute, Err: errors.New("oh"),
 		Addr: netip.MustParseAddr("2001:db8::1"), Big: big.NewInt(-12345), Level: slog.LevelWarn, Node: &node{Name: "n", Next: &node{}, Any: int64(7)},
 		Nodes: [2]node{{Name: "0"}, {Name: "1"}}, Raw: msgpack.RawMessage{0x81, 0x01, 0x02}, base: base{"base"}, Shared: &Shared{SharedField: "s"},
-		Named: Named{3}, Tuple: tuple{B: "b", A: 1}, Empty: struct{ A int }{0}}
+		Named: Named{3}, Tuple: tuple{B: "b", A: 1}, Empty: struct{ A int }{0},
+	}
 }
 
 func TestStructsAreEncodedAsByMsgpackV5(t *testing.T) {

@@ -69,13 +69,30 @@ func TestJSONShapedDataComesBackAsItWas(t *testing.T) {
 
 func TestAnyUsesOneTypePerShape(t *testing.T) {
 	for _, c := range []struct{ in, want any }{
-		{int8(5), int64(5)}, {uint32(5), int64(5)}, {uint64(math.MaxInt64), int64(math.MaxInt64)}, {uint64(1 << 63), uint64(1 << 63)},
-		{float32(1.5), 1.5}, {[]byte(nil), nil}, {[]byte{}, []byte{}}, {[]string{"a"}, []any{"a"}},
-		{map[string]int{"a": 1}, map[string]any{"a": int64(1)}}, {time.Duration(5), int64(5)}, {json.Number("7"), int64(7)},
-		{json.Number("-9223372036854775808"), int64(math.MinInt64)}, {json.Number("18446744073709551615"), uint64(math.MaxUint64)},
-		{json.Number("18446744073709551616"), 18446744073709551616.0}, {json.Number("7.0"), 7.0}, {json.Number("1e3"), 1000.0}, {json.Number(""), int64(0)},
-		{(*int)(nil), nil}, {error(nil), nil}, {[3]byte{1, 2, 3}, []byte{1, 2, 3}}, {[2]bool{true}, []any{true, false}}, {[]any(nil), nil},
-		{map[string]any(nil), nil}, {struct{}{}, map[string]any{}},
+		{int8(5), int64(5)},
+		{uint32(5), int64(5)},
+		{uint64(math.MaxInt64), int64(math.MaxInt64)},
+		{uint64(1 << 63), uint64(1 << 63)},
+		{float32(1.5), 1.5},
+		{[]byte(nil), nil},
+		{[]byte{}, []byte{}},
+		{[]string{"a"}, []any{"a"}},
+		{map[string]int{"a": 1}, map[string]any{"a": int64(1)}},
+		{time.Duration(5), int64(5)},
+		{json.Number("7"), int64(7)},
+		{json.Number("-9223372036854775808"), int64(math.MinInt64)},
+		{json.Number("18446744073709551615"), uint64(math.MaxUint64)},
+		{json.Number("18446744073709551616"), 18446744073709551616.0},
+		{json.Number("7.0"), 7.0},
+		{json.Number("1e3"), 1000.0},
+		{json.Number(""), int64(0)},
+		{(*int)(nil), nil},
+		{error(nil), nil},
+		{[3]byte{1, 2, 3}, []byte{1, 2, 3}},
+		{[2]bool{true}, []any{true, false}},
+		{[]any(nil), nil},
+		{map[string]any(nil), nil},
+		{struct{}{}, map[string]any{}},
 	} {
 		got, err := Any(mustAppend(t, c.in))
 		require.NoError(t, err)

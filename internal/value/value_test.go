@@ -26,8 +26,10 @@ func mustAppend(t require.TestingT, v any) []byte {
 }
 
 func tenFields() map[string]any {
-	return map[string]any{"name": "Asha", "phone": "111", "address": "5 Long Road", "plan": "gold", "logins": 12, "active": true,
-		"balance": 1.5, "email": "asha@example.com", "city": "Pune", "note": nil}
+	return map[string]any{
+		"name": "Asha", "phone": "111", "address": "5 Long Road", "plan": "gold", "logins": 12, "active": true,
+		"balance": 1.5, "email": "asha@example.com", "city": "Pune", "note": nil,
+	}
 }
 
 type tenStruct struct {

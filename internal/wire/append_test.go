@@ -139,8 +139,10 @@ func drawText(t *rapid.T) string {
 }
 
 func drawInt(t *rapid.T) any {
-	edge := rapid.SampledFrom([]uint64{0, 31, 32, 127, 128, 255, 256, 32767, 32768, 65535, 65536,
-		1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<63 - 1, 1 << 63, 1<<64 - 1}).Draw(t, "edge")
+	edge := rapid.SampledFrom([]uint64{
+		0, 31, 32, 127, 128, 255, 256, 32767, 32768, 65535, 65536,
+		1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<63 - 1, 1 << 63, 1<<64 - 1,
+	}).Draw(t, "edge")
 	edge += uint64(rapid.IntRange(-2, 2).Draw(t, "off"))
 	if rapid.Bool().Draw(t, "negative") && edge > 0 && edge <= 1<<63 {
 		return int64(-edge)

@@ -80,10 +80,12 @@ func TestCanonicalMemoryIsBounded(t *testing.T) {
 		floats = append(binary.BigEndian.AppendUint32(append(floats, codeFloat32), random.Uint32()&0x7f7fffff), codeNil)
 		long = append(binary.BigEndian.AppendUint32(append(long, codeUint32), uint32(n-i)), codeFloat32, 0, 0, 0, 0)
 	}
-	for name, src := range map[string][]byte{"two-byte entries": twoBytes, "float keys": floats, "float values": long,
+	for name, src := range map[string][]byte{
+		"two-byte entries": twoBytes, "float keys": floats, "float values": long,
 		"floats": append(binary.BigEndian.AppendUint32([]byte{codeArray32}, n), bytes.Repeat([]byte{codeFloat32, 1, 1, 1, 1}, n)...),
 		"nested": bytes.Repeat([]byte{0x82, 2, 0xc0, 1}, 63),
-		"bomb":   {codeArray32, 0xff, 0xff, 0xff, 0xff, 0xc0}} {
+		"bomb":   {codeArray32, 0xff, 0xff, 0xff, 0xff, 0xc0},
+	} {
 		got := allocated(func() { _, _ = Canonical(nil, src, 64) })
 		require.LessOrEqual(t, got, uint64(4*len(src)+64<<10), name)
 	}

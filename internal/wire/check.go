@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"unicode/utf8"
@@ -118,7 +119,7 @@ func checkMap(b []byte, depth int) ([]byte, error) {
 	for range n {
 		key := rest
 		if rest, err = check(key, 0); err != nil {
-			if err == ErrDepth {
+			if errors.Is(err, ErrDepth) {
 				err = ErrNotCanonical // an array or a map as a key
 			}
 			return rest, err

@@ -20,7 +20,8 @@ func seed(f *testing.F) {
 	}
 	f.Add(appendAny(nil, tenFields()))
 	f.Add(appendAny(nil, []any{nil, true, int64(-1), uint64(1 << 63), 1.5, math.NaN(), "é", []byte{0}, time.Unix(1<<35, 3), map[any]any{
-		int64(1): []any{}, "a": map[any]any{}}}))
+		int64(1): []any{}, "a": map[any]any{},
+	}}))
 	f.Add(bytes.Repeat([]byte{0x91}, 100))
 }
 

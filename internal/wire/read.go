@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"time"
 	"unicode/utf8"
@@ -282,7 +283,7 @@ func Time(b []byte) (t time.Time, rest []byte, err error) {
 func readTime(b []byte) (sec int64, nsec uint32, n int, err error) {
 	sec, nsec, n, err = looseTime(b)
 	if err != nil {
-		if err == ErrInvalid {
+		if errors.Is(err, ErrInvalid) {
 			err = ErrNotCanonical
 		}
 		return 0, 0, 0, err

@@ -136,9 +136,11 @@ func TestReadersAgreeWithAppend(t *testing.T) {
 
 func TestReadersRefuseEveryTruncation(t *testing.T) {
 	long := repeat("x", 70_000)
-	for _, v := range []any{nil, true, uint64(1), uint64(200), uint64(300), uint64(1 << 20), uint64(1 << 40), int64(-1),
+	for _, v := range []any{
+		nil, true, uint64(1), uint64(200), uint64(300), uint64(1 << 20), uint64(1 << 40), int64(-1),
 		int64(-100), int64(-1000), int64(math.MinInt32), int64(math.MinInt64), 1.5, "short", long[:100], long[:1000], long,
-		[]byte(long[:10]), []byte(long[:1000]), []byte(long), time.Unix(1, 0), time.Unix(1, 1), time.Unix(1<<34, 0)} {
+		[]byte(long[:10]), []byte(long[:1000]), []byte(long), time.Unix(1, 0), time.Unix(1, 1), time.Unix(1<<34, 0),
+	} {
 		b := appendAny(nil, v)
 		read := readers[KindOf(b)]
 		_, rest, err := read(b)
@@ -158,8 +160,12 @@ func TestReadersRefuseEveryTruncation(t *testing.T) {
 }
 
 func TestReadersRefuseOtherTypes(t *testing.T) {
-	for _, v := range []any{nil, true, uint64(5), uint64(1 << 63), int64(-1), int64(-1000), 1.5, "s", repeat("x", 40), []byte("b"),
-		time.Unix(1, 0), []any{nil}, map[any]any{"k": nil}} {
+	for _, v := range []any{
+		nil, true, uint64(5), uint64(1 << 63), int64(-1), int64(-1000), 1.5, "s", repeat("x", 40), []byte("b"),
+		time.Unix(1, 0),
+		[]any{nil},
+		map[any]any{"k": nil},
+	} {
 		b := appendAny(nil, v)
 		for kind, read := range readers {
 			_, rest, err := read(b)
@@ -230,8 +236,10 @@ func TestTimeIsReadInUTC(t *testing.T) {
 }
 
 func TestReadingAllocatesNothing(t *testing.T) {
-	b := appendAny(nil, []any{nil, true, uint64(1 << 40), int64(-5000), 1.5, repeat("é", 40), []byte("b"), time.Unix(5, 5),
-		map[any]any{"a": uint64(1), "b": "c"}})
+	b := appendAny(nil, []any{
+		nil, true, uint64(1 << 40), int64(-5000), 1.5, repeat("é", 40), []byte("b"), time.Unix(5, 5),
+		map[any]any{"a": uint64(1), "b": "c"},
+	})
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		_, rest, err := ArrayHeader(b)
 		for err == nil && len(rest) > 0 {

@@ -32,9 +32,11 @@ func TestSkipPassesWhatMsgpackV5Writes(t *testing.T) {
 }
 
 // bombs claim far more than they hold.
-var bombs = []string{"9f", "8f", "dcffff", "ddffffffff", "deffff", "dfffffffff", "c4ff", "c5ffff", "c6ffffffff", "d9ff", "daffff",
+var bombs = []string{
+	"9f", "8f", "dcffff", "ddffffffff", "deffff", "dfffffffff", "c4ff", "c5ffff", "c6ffffffff", "d9ff", "daffff",
 	"dbffffffff", "c7ffff", "c8ffffff", "c9ffffffffff", "bf", "d8ff", "ddffffffff" + "ddffffffff", "9f9f9f9f9f",
-	"dfffffffff" + "a161" + "dfffffffff", "dd00000002c0", "92dd00000001c0"}
+	"dfffffffff" + "a161" + "dfffffffff", "dd00000002c0", "92dd00000001c0",
+}
 
 func TestLengthBombsAreTruncatedInput(t *testing.T) {
 	for _, s := range bombs {

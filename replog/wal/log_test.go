@@ -105,8 +105,11 @@ func TestPositions(t *testing.T) {
 		from Position
 		want error
 	}{
-		{-1, ErrPosition}, {1, ErrPosition}, {l.End() + 1, ErrPosition},
-		{l.Durable(), nil}, {l.End(), nil},
+		{-1, ErrPosition},
+		{1, ErrPosition},
+		{l.End() + 1, ErrPosition},
+		{l.Durable(), nil},
+		{l.End(), nil},
 		{Position(l.header.size) + 1, ErrCorrupt}, // not the start of a frame
 	} {
 		_, _, err := readAll(l, c.from)

@@ -128,7 +128,7 @@ func (o *opener) recover(f disk.File) (*Log, Recovery, error) {
 		return nil, Recovery{}, err // before anything was written
 	}
 	if pending != nil {
-		defer pending.redo.Close()
+		defer pending.redo.Close() //nolint:errcheck // it was only read
 		src = pending
 	}
 	s, err := o.scan(src, h)

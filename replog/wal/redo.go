@@ -177,7 +177,7 @@ func (o *opener) applyRedo(f disk.File, h header, pending *redo) error {
 		if p == nil {
 			return &fs.PathError{Op: "open", Path: o.path(redoName), Err: fs.ErrNotExist}
 		}
-		defer p.redo.Close()
+		defer p.redo.Close() //nolint:errcheck // it was only read
 		pending = p
 	}
 	r := newReader(pending.redo, 0)

@@ -99,7 +99,7 @@ func (osFS) Lock(name string) (io.Closer, error) {
 		} else {
 			err = fmt.Errorf("lock %s: %w", name, err)
 		}
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	// The number is a help for people only, so a disk that has no room for it is no reason to refuse.
