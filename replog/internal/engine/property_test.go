@@ -83,7 +83,11 @@ func checkHistories(t *testing.T, n int, property func(*rapid.T)) {
 	if flag.Lookup("rapid.seed").Value.String() == "0" {
 		set("rapid.seed", strconv.FormatUint(rand.Uint64()>>1|1, 10))
 	}
-	set("rapid.checks", strconv.Itoa(n))
+	checks := n
+	if testing.Short() {
+		checks *= 5 // which rapid takes back
+	}
+	set("rapid.checks", strconv.Itoa(checks))
 	set("rapid.shrinktime", "10s")
 	set("rapid.nofailfile", "true")
 	t.Logf("seed: %v (repeat with -rapid.seed)", flag.Lookup("rapid.seed").Value)
@@ -172,7 +176,8 @@ func TestPropertyReplicasConverge(t *testing.T) {
 	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
 	require.NoError(t, err)
 	counts := make(map[string]int)
-	checkHistories(t, histories(t, 3000), func(rt *rapid.T) {
+	n := histories(t, 3000)
+	checkHistories(t, n, func(rt *rapid.T) {
 		w := &world{T: rt, now: start, schema: schema, wrote: make(map[fieldwise.Version]*wrote), counts: counts}
 		for i := range 1 + upTo(rt, "regions", 3) {
 			r := &region{host: newHost(rt, fieldwise.Region('a'+rune(i))), w: w}
@@ -193,6 +198,9 @@ func TestPropertyReplicasConverge(t *testing.T) {
 		w.heal()
 	})
 	t.Logf("%v", counts)
+	if n < 1000 {
+		return
+	}
 	for _, what := range []string{
 		"write", "begin", "finish", "restaged", "take", "commit", "fail", "ask", "answer", "deliver",
 		"lost", "again", "crash", "crash after append", "open", "held", "replaced", "reports", "stale",
