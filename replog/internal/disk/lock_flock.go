@@ -24,3 +24,7 @@ func lockFile(f *os.File) error {
 		}
 	}
 }
+
+// unlockFile frees the lock even while a copy of the descriptor lives on in a child
+// process that was forked and has not called exec yet.
+func unlockFile(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

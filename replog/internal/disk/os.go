@@ -106,8 +106,13 @@ func (osFS) Lock(name string) (io.Closer, error) {
 	if f.Truncate(0) == nil {
 		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
-	return f, nil // closing the descriptor frees the lock; the file stays, see Lock
+	return osLock{f}, nil
 }
+
+// osLock is a lock that is held; the file stays when it is freed, see Lock.
+type osLock struct{ f *os.File }
+
+func (l osLock) Close() error { return errors.Join(unlockFile(l.f), l.f.Close()) }
 
 func holder(f *os.File) string {
 	b := make([]byte, 32)
