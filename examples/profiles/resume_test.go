@@ -136,15 +136,22 @@ ap c set x=8
 
 // A run is stopped in each place where it can be told to, also while the regions are being
 // linked again and some have heard of others and some have not. It goes on to the same end.
-func TestResumeAtEachStep(t *testing.T) {
+// Each place is tried under one of the strategies, with FIELDWISE_LONG under all of them.
+func TestResumeAfterCrashAtEachStep(t *testing.T) {
+	t.Parallel()
 	s, err := parseSample("knots", knots)
 	require.NoError(t, err)
-	for _, st := range mustChoose(t, "") {
+	all := mustChoose(t, "")
+	for i, st := range all {
 		t.Run(st.Name, func(t *testing.T) {
+			first, stride := 1+i, len(all)
+			if os.Getenv("FIELDWISE_LONG") != "" {
+				first, stride = 1, 1
+			}
 			want, _ := playUntil(t, t.TempDir(), st, s, 0)
 			assert.Zero(t, want.Tally.Lost)
 			assert.Positive(t, want.Tally.NoChange)
-			for stop := 1; ; stop++ {
+			for stop := first; ; stop += stride {
 				dir := t.TempDir()
 				res, between := playUntil(t, dir, st, s, stop)
 				if res != nil {
@@ -274,6 +281,7 @@ func TestKill(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process that was killed cannot be told from one that failed")
 	}
+	t.Parallel()
 	kills := 50
 	if os.Getenv("FIELDWISE_LONG") != "" {
 		kills = 200
