@@ -66,8 +66,8 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 	return m.misshapen(dst, rs, state, delta)
 }
 
-// dropped reports the values that a record of a lower life shows and that the higher
-// life, which drops them, did not know of. A tombstone that follows directly tells
+// dropped reports the values that a record of a lower life shows, unset ones included,
+// and that the higher life, which drops them, did not know of. A tombstone that follows directly tells
 // what it had seen; otherwise nothing is known to have been seen.
 func (m Merger) dropped(dst []fieldwise.Conflict, low, high record) ([]fieldwise.Conflict, error) {
 	if !low.live() {
@@ -101,7 +101,7 @@ func (m Merger) dropped(dst []fieldwise.Conflict, low, high record) ([]fieldwise
 		path := string(f.Name)
 		shown := siblings[m.schema.policy(path).Choose(siblings)]
 		for _, s := range siblings {
-			if s.Value == nil || !bytes.Equal(s.Value, shown.Value) || s.Version.Time <= known[s.Version.Origin] {
+			if !bytes.Equal(s.Value, shown.Value) || s.Version.Time <= known[s.Version.Origin] {
 				continue
 			}
 			s.Value = bytes.Clone(s.Value)
@@ -171,7 +171,7 @@ func (m Merger) misshapen(dst []fieldwise.Conflict, before record, state, delta 
 
 // hiddenByShape lists by path what the shape of the record hides.
 func (s *Schema) hiddenByShape(r record) (map[string]fieldwise.Conflict, error) {
-	all, err := s.resolve(r)
+	all, unset, err := s.resolve(r)
 	if err != nil {
 		return nil, err
 	}
@@ -180,11 +180,21 @@ func (s *Schema) hiddenByShape(r record) (map[string]fieldwise.Conflict, error) 
 		return nil, err
 	}
 	found := make(map[string]fieldwise.Conflict)
-	root.hidden(func(loser *shown, winner fieldwise.Version) {
+	report := func(loser *shown, winner fieldwise.Version) {
 		found[loser.path] = fieldwise.Conflict{
 			Kind: fieldwise.ConflictShape, Field: loser.path, Policy: shapeRule,
 			Loser: loser.sibling, Winner: fieldwise.Sibling{Version: winner},
 		}
-	})
+	}
+	root.hidden(report)
+	for i := range unset { // a map that was unset, and shows what others wrote below it meanwhile
+		n, err := root.find(unset[i].path)
+		if err != nil {
+			return nil, err
+		}
+		if n != nil && len(n.children) > 0 {
+			report(&unset[i], n.newest)
+		}
+	}
 	return found, nil
 }

@@ -51,7 +51,8 @@
 // the other writes address.city. Both are kept; the side with the greater version
 // shows, and the other is reported as a conflict of kind shape. A write of either side
 // settles it: a value unsets what its region held below it, and a field below a value
-// makes a map of it.
+// makes a map of it. A map that one region unsets while another writes below it shows
+// what the other wrote, and the unset is reported.
 //
 // # Conflicts
 //
@@ -71,6 +72,7 @@
 // The format is fields/1. A state is its life (msgpack uint), the table of the origins
 // in use (bin), and then for a live record its fields to the end, each a bin of name,
 // kind and items; for a deleted one the context of its deletes. Equal knowledge has
-// equal bytes, whatever the order in which it came. Fields of a name that a release does
+// equal bytes, whatever the order in which it came. A record that was created without
+// fields has one field of a kind of its own, so that its creation has a version. Fields of a name that a release does
 // not use are kept and passed on unchanged.
 package fieldmerge

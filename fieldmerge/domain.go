@@ -81,7 +81,7 @@ func (d *Domain) Update(ctx context.Context, key string, change func(doc map[str
 // Patch sets and unsets single fields of a record; one that is not live is ErrNotFound.
 func (d *Domain) Patch(ctx context.Context, key string, p Patch) (fieldwise.Receipt, error) {
 	return d.update(ctx, "patch", key, func(r record) (changes, error) {
-		all, err := d.schema.resolve(r)
+		all, _, err := d.schema.resolve(r)
 		if err != nil {
 			return nil, err
 		}

@@ -130,6 +130,47 @@ func TestCreateInIgnoranceOfATombstoneIsDroppedAndReported(t *testing.T) {
 	require.Equal(t, a.state, b.state)
 }
 
+func TestARecordWithoutFieldsThatADeleteDropsIsReported(t *testing.T) {
+	s := lwwSchema(t)
+	a, b := newSite(t, s, "a"), newSite(t, s, "b")
+	a.create(1, doc{"f": "x"})
+	a.delete(2)
+	found := a.take(b.create(1000, nil))
+	require.Len(t, found, 1)
+	require.Equal(t, fieldwise.ConflictDelete, found[0].Kind)
+	require.Empty(t, found[0].Field)
+	require.Equal(t, version(1000, "b"), found[0].Loser.Version)
+	b.set(1001, doc{"f": "y"})
+	b.shows(doc{"f": "y"})
+}
+
+func TestAnUnsetThatADeleteDropsIsReported(t *testing.T) {
+	s := lwwSchema(t)
+	a, b := newSite(t, s, "a"), newSite(t, s, "b")
+	b.take(a.create(1, doc{"f": "x"}))
+	a.delete(2)
+	found := a.take(b.unset(3, "f"))
+	require.Len(t, found, 1)
+	require.Equal(t, fieldwise.ConflictDelete, found[0].Kind)
+	require.Equal(t, fieldwise.Sibling{Version: version(3, "b")}, found[0].Loser)
+}
+
+func TestUnsettingAMapThatOthersWriteBelowMeanwhileIsReported(t *testing.T) {
+	s := lwwSchema(t)
+	a, b := newSite(t, s, "a"), newSite(t, s, "b")
+	b.take(a.create(1, doc{"m": doc{"x": 1}}))
+	gone, added := a.unset(2, "m"), b.set(3, doc{"m.y": 2})
+	for _, found := range [][]fieldwise.Conflict{a.take(added), b.take(gone)} {
+		require.Len(t, found, 1)
+		require.Equal(t, fieldwise.ConflictShape, found[0].Kind)
+		require.Equal(t, "m", found[0].Field)
+		require.Equal(t, fieldwise.Sibling{Version: version(2, "a")}, found[0].Loser)
+		require.Equal(t, version(3, "b"), found[0].Winner.Version)
+	}
+	a.shows(doc{"m": doc{"y": int64(2)}})
+	require.Equal(t, a.state, b.state)
+}
+
 func TestJumpOfTwoLivesReportsAllThatItDrops(t *testing.T) {
 	s := lwwSchema(t)
 	a, b := newSite(t, s, "a"), newSite(t, s, "b")
@@ -584,5 +625,5 @@ func TestGoldenRecord(t *testing.T) {
 	b.delete(0x010203040506070a)
 	require.Equal(t, "02"+table+"00"+"0102030405060708"+"03"+"010203040506070a", hex.EncodeToString(b.state))
 	b.create(0x010203040506070b, nil)
-	require.Equal(t, "03c400", hex.EncodeToString(b.state))
+	require.Equal(t, "03c4120000000000000001a975732d656173742d31c40b1f00010203040506070b80", hex.EncodeToString(b.state))
 }

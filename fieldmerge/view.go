@@ -21,25 +21,25 @@ type shown struct {
 	sibling fieldwise.Sibling
 }
 
-// resolve lists what the policies show of each field that is not absent, by path.
-func (s *Schema) resolve(r record) ([]shown, error) {
+// resolve lists what the policies show of each field, by path, and apart from it the
+// fields that are unset.
+func (s *Schema) resolve(r record) (all, unset []shown, err error) {
 	t, fields, err := r.fields()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []shown
 	var siblings []fieldwise.Sibling
 	for len(fields) > 0 {
 		f, rest, ok := lattice.CutField(fields)
 		if !ok {
-			return nil, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
+			return nil, nil, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
 		}
 		fields = rest
 		if f.Kind != lattice.KindRegister {
 			continue
 		}
 		if siblings, err = lattice.Siblings(siblings[:0], t, f.Body); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if len(siblings) == 0 {
 			continue
@@ -50,9 +50,11 @@ func (s *Schema) resolve(r record) ([]shown, error) {
 		}
 		if siblings[i].Value != nil {
 			all = append(all, shown{path: path, sibling: siblings[i]})
+		} else {
+			unset = append(unset, shown{path: path, sibling: siblings[i]})
 		}
 	}
-	return all, nil
+	return all, unset, nil
 }
 
 // node is a value in the tree that a record's paths span.
@@ -89,6 +91,17 @@ func tree(all []shown) (*node, error) {
 		n.own = f
 	}
 	return root, nil
+}
+
+// find returns the node at a path below n, nil if nothing is there or below it.
+func (n *node) find(path string) (*node, error) {
+	segments, err := SplitPath(path)
+	for _, segment := range segments {
+		if n = n.children[segment]; n == nil {
+			break
+		}
+	}
+	return n, err
 }
 
 // value reports whether n shows its own value rather than a map. Where a value and
@@ -155,7 +168,7 @@ func (n *node) below(each func(*shown)) {
 
 // document is the record as readers see it.
 func (s *Schema) document(r record) (map[string]any, error) {
-	all, err := s.resolve(r)
+	all, _, err := s.resolve(r)
 	if err != nil {
 		return nil, err
 	}

@@ -354,12 +354,31 @@ func (w *world) converged() {
 func (w *world) survival() {
 	shown := w.doc(w.regions[0].state)
 	for _, x := range w.writes {
+		if x.name == "create" && len(x.effects) == 0 && shown == nil && !w.accounted(x) {
+			w.fatalf("lost without a trace: the record without fields of write %s", x)
+		}
 		for path, val := range x.effects {
 			if why := w.lost(x, path, val, shown); why != "" {
 				w.fatalf("lost without a trace: %q=%x of write %s\nthe record shows %q", path, val, x, shown)
 			}
 		}
 	}
+}
+
+// accounted reports whether a delete knew of the record that x created without fields,
+// or a report names it.
+func (w *world) accounted(x *write) bool {
+	for _, y := range w.writes {
+		if y.deletes && y.past&(1<<x.id) != 0 {
+			return true
+		}
+	}
+	for _, r := range w.reports {
+		if r.Field == "" && r.Loser.Version == x.version {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) lost(x *write, path, val string, shown flat) string {
@@ -369,14 +388,6 @@ func (w *world) lost(x *write, path, val string, shown flat) string {
 	for _, y := range w.writes {
 		knew := y.past&(1<<x.id) != 0
 		if knew && (y.deletes || y.touches(path)) {
-			return ""
-		}
-		// What others wrote meanwhile below a map that is unset keeps the map.
-		if val == unset && !knew && y.setsBelow(path) {
-			return ""
-		}
-		// Unsetting a field of a record that was deleted meanwhile has no meaning left.
-		if val == unset && y.deletes && x.past&(1<<y.id) == 0 && y != x {
 			return ""
 		}
 	}
@@ -396,15 +407,6 @@ func (w *write) touches(path string) bool {
 	}
 	for p := range w.effects {
 		if below(path, p) || below(p, path) {
-			return true
-		}
-	}
-	return false
-}
-
-func (w *write) setsBelow(path string) bool {
-	for p, val := range w.effects {
-		if val != unset && below(p, path) {
 			return true
 		}
 	}
@@ -445,10 +447,11 @@ func (w *world) truthful(r *region, rep report) {
 			w.fatalf("region %d reports #%d as a loser to #%d, which knew of it", r.number, loser.id, winner.id)
 		}
 	}
+	_, wrote := loser.effects[path]
 	for held := r.held; held != 0; held &= held - 1 {
 		y := w.writes[bits.TrailingZeros64(held)]
 		other, same := y.effects[path]
-		if y.past&(1<<loser.id) != 0 && (same && other != val || y.deletes) {
+		if y.past&(1<<loser.id) != 0 && (same && wrote && other != val || y.deletes) {
 			w.fatalf("region %d reports #%d, which #%d replaced knowingly", r.number, loser.id, y.id)
 		}
 	}

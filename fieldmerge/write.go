@@ -31,6 +31,13 @@ func appendCreate(dst []byte, r record, fields leaves, at fieldwise.Version) ([]
 		}
 		all = append(all, lattice.Field{Name: []byte(path), Kind: lattice.KindRegister, Body: register})
 	}
+	if len(all) == 0 { // a version to report, should a delete drop the record unseen
+		register, err := d.AppendWrite(nil, nil, emptyMap)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, lattice.Field{Kind: lattice.KindCreated, Body: register})
+	}
 	return d.AppendFields(wire.AppendUint(dst, r.life+1), all), nil
 }
 
@@ -41,7 +48,7 @@ func (s *Schema) appendUpdate(dst []byte, r record, c changes, at fieldwise.Vers
 	if err != nil {
 		return nil, err
 	}
-	visible, err := s.resolve(r)
+	visible, _, err := s.resolve(r)
 	if err != nil {
 		return nil, err
 	}
@@ -49,16 +56,17 @@ func (s *Schema) appendUpdate(dst []byte, r record, c changes, at fieldwise.Vers
 	for _, f := range visible {
 		current[f.path] = f.sibling.Value
 	}
+	seen := current
 	if nested(current) || nested(c) {
 		root, err := tree(visible)
 		if err != nil {
 			return nil, err
 		}
-		seen := make(leaves, len(current))
+		seen = make(leaves, len(current))
 		root.addTo(seen, nil)
 		c.keepShape(current, seen)
 	}
-	c.dropNoOps(current)
+	c.dropNoOps(current, seen)
 	if len(c) == 0 {
 		return dst, nil
 	}
@@ -157,9 +165,13 @@ func nested[M ~map[string][]byte](m M) bool {
 	return false
 }
 
-// dropNoOps removes changes that the record shows already.
-func (c changes) dropNoOps(current leaves) {
+// dropNoOps removes changes that the record shows already. A map is there to be unset
+// even where nothing but the fields below it says so.
+func (c changes) dropNoOps(current, seen leaves) {
 	for path, val := range c {
+		if val == nil && seen[path] != nil {
+			continue
+		}
 		if old, ok := current[path]; bytes.Equal(old, val) && ok == (val != nil) {
 			delete(c, path)
 		}

@@ -16,8 +16,16 @@ import (
 // together is the order of names.
 type Kind byte
 
-// KindRegister is a multi-value register.
-const KindRegister Kind = 1
+const (
+	// KindRegister is a multi-value register.
+	KindRegister Kind = 1
+	// KindCreated is a register that holds no value for readers: it gives a record that
+	// was created without fields a version, under the empty name.
+	KindCreated Kind = 0x1f
+)
+
+// joins reports whether this release knows how to join fields of the kind.
+func (k Kind) joins() bool { return k == KindRegister || k == KindCreated }
 
 const firstNameByte = 0x20
 
@@ -181,7 +189,7 @@ const (
 // quickWinner decides between two bodies of one field where one of them is the join:
 // plain values of the same origin, above all.
 func quickWinner(k Kind, a, b []byte) (winner, error) {
-	if k != KindRegister {
+	if !k.joins() {
 		return 0, unsupported(k)
 	}
 	ia, resta, oka := CutItem(a)
@@ -234,8 +242,11 @@ func checkFields(b []byte, origins int, used *usage) error {
 		if last != nil && bytes.Compare(last, key) >= 0 {
 			return malformed("fields are not sorted")
 		}
-		if k := Kind(key[n-1]); k != KindRegister {
+		if k := Kind(key[n-1]); !k.joins() {
 			return unsupported(k)
+		}
+		if Kind(key[n-1]) == KindCreated && n > 1 {
+			return malformed("a name on the mark of a record without fields")
 		}
 		if err := checkItems(body, origins, used); err != nil {
 			return fmt.Errorf("field %q: %w", key[:n-1], err)

@@ -254,13 +254,14 @@ func TestCheckRefusesWhatIsNotCanonical(t *testing.T) {
 		"region not valid":          cat(encodeTable([]fieldwise.Origin{{Region: "A"}}), field("x", item(0, 1, 7)...)),
 		"region empty":              cat(encodeTable([]fieldwise.Origin{{}}), field("x", item(0, 1, 7)...)),
 		"region in a longer form":   cat(wire.AppendBin(nil, []byte{0, 0, 0, 0, 0, 0, 0, 1, 0xd9, 1, 'a'}), field("x", item(0, 1, 7)...)),
+		"mark of no fields, named":  cat(one, AppendField(nil, Field{Name: []byte("x"), Kind: KindCreated, Body: item(0, 1, 7)})),
 		"trailing byte":             cat(good, []byte{0}),
 		"cut":                       good[:len(good)-1],
 	} {
 		require.ErrorIs(t, CheckFields(bad), fieldwise.ErrMalformed, name)
 	}
 	for kind := Kind(0); kind < 0x20; kind++ {
-		if kind != KindRegister {
+		if !kind.joins() {
 			require.ErrorIs(t, CheckFields(cat(one, AppendField(nil, Field{Name: []byte("x"), Kind: kind, Body: item(0, 1, 7)}))),
 				fieldwise.ErrUnsupportedKind, "kind %d", kind)
 		}
