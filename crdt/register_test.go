@@ -41,7 +41,6 @@ func TestLawsHoldByCheckLaws(t *testing.T) {
 	for name, m := range map[string]crdt.MVRegister{"no policy": {}, "lww": lww.NewMerger(), "priority": ranked} {
 		require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return m }, samples(t)...), name)
 	}
-	t.Logf("histories: 3")
 }
 
 func TestCE01TieIsDecidedByRegionInBothOrders(t *testing.T) {

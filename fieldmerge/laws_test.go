@@ -186,5 +186,4 @@ func TestLawsHoldByCheckLaws(t *testing.T) {
 		}
 	}
 	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return schema.Merger() }, samples...))
-	t.Logf("histories: 1")
 }

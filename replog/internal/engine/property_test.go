@@ -97,7 +97,6 @@ func checkHistories(t *testing.T, n int, property func(*rapid.T)) {
 		property(rt)
 	})
 	t.Logf("histories: %d", ran)
-	fmt.Printf("histories: %d (%s)\n", ran, t.Name())
 	if ran < n {
 		t.Fatalf("%d histories ran, %d were asked for", ran, n)
 	}
