@@ -192,17 +192,19 @@ func quickWinner(k Kind, a, b []byte) (winner, error) {
 	if !k.joins() {
 		return 0, unsupported(k)
 	}
-	ia, resta, oka := CutItem(a)
-	ib, restb, okb := CutItem(b)
-	switch {
-	case !oka || !okb:
-		return 0, malformed("register ends inside an item")
-	case ia.Index != ib.Index || len(resta) > 0 || len(restb) > 0:
-		return takeBoth, nil
-	case ib.beats(&ia):
-		return takeB, nil
+	if isOneItem(a) && isOneItem(b) && a[0]>>1 == b[0]>>1 {
+		ta, tb := binary.BigEndian.Uint64(a[1:]), binary.BigEndian.Uint64(b[1:])
+		switch {
+		case ta > tb:
+			return takeA, nil
+		case ta < tb:
+			return takeB, nil
+		}
 	}
-	return takeA, nil
+	if bytes.Equal(a, b) {
+		return takeA, nil
+	}
+	return takeBoth, nil
 }
 
 func renumberFields(dst, b []byte, to renumbering) ([]byte, bool) {

@@ -67,6 +67,24 @@ func CutItem(b []byte) (it Item, rest []byte, ok bool) {
 	return it, rest[length:], true
 }
 
+// isOneItem reports whether a register is a single item of one of the first 64 origins,
+// as nearly all are. No is an answer that is never wrong to act on.
+func isOneItem(b []byte) bool {
+	const short = 1 + timeLen
+	switch {
+	case len(b) < short || b[0] >= 0x80:
+		return false
+	case b[0]&1 != 0:
+		return len(b) == short
+	case len(b) == short:
+		return false
+	case b[short] >= 0xa0 && b[short] <= 0xbf: // a string of up to 31 bytes
+		return len(b) == short+1+int(b[short]&0x1f)
+	}
+	n, ok := valueLen(b[short:])
+	return ok && len(b) == short+n
+}
+
 func valueLen(b []byte) (n int, ok bool) {
 	if len(b) > 0 && b[0] == Absent {
 		return 1, true
