@@ -2,6 +2,7 @@ package fieldmerge
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -155,22 +156,27 @@ func (m Merger) misshapen(dst []fieldwise.Conflict, before record, state, delta 
 	if err != nil {
 		return nil, err
 	}
-	for path, c := range now {
-		if was, ok := known[path]; ok && was.Loser.Version == c.Loser.Version {
-			delete(now, path)
+	first := len(dst)
+	for w, c := range now {
+		if _, ok := known[w]; !ok {
+			c.Loser.Value = bytes.Clone(c.Loser.Value)
+			dst = append(dst, c)
 		}
 	}
-	first := len(dst)
-	for _, c := range now {
-		c.Loser.Value = bytes.Clone(c.Loser.Value)
-		dst = append(dst, c)
-	}
-	slices.SortFunc(dst[first:], func(a, b fieldwise.Conflict) int { return strings.Compare(a.Field, b.Field) })
+	slices.SortFunc(dst[first:], func(a, b fieldwise.Conflict) int {
+		return cmp.Or(strings.Compare(a.Field, b.Field), a.Loser.Version.Compare(b.Loser.Version))
+	})
 	return dst, nil
 }
 
-// hiddenByShape lists by path what the shape of the record hides.
-func (s *Schema) hiddenByShape(r record) (map[string]fieldwise.Conflict, error) {
+// fieldWrite is one write of one field.
+type fieldWrite struct {
+	path    string
+	version fieldwise.Version
+}
+
+// hiddenByShape lists what the shape of the record hides, by the writes that made it.
+func (s *Schema) hiddenByShape(r record) (map[fieldWrite]fieldwise.Conflict, error) {
 	all, unset, err := s.resolve(r)
 	if err != nil {
 		return nil, err
@@ -179,11 +185,14 @@ func (s *Schema) hiddenByShape(r record) (map[string]fieldwise.Conflict, error) 
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string]fieldwise.Conflict)
+	found := make(map[fieldWrite]fieldwise.Conflict)
 	report := func(loser *shown, winner fieldwise.Version) {
-		found[loser.path] = fieldwise.Conflict{
-			Kind: fieldwise.ConflictShape, Field: loser.path, Policy: shapeRule,
-			Loser: loser.sibling, Winner: fieldwise.Sibling{Version: winner},
+		for _, v := range append([]fieldwise.Version{loser.sibling.Version}, loser.equal...) {
+			found[fieldWrite{loser.path, v}] = fieldwise.Conflict{
+				Kind: fieldwise.ConflictShape, Field: loser.path, Policy: shapeRule,
+				Loser:  fieldwise.Sibling{Version: v, Value: loser.sibling.Value},
+				Winner: fieldwise.Sibling{Version: winner},
+			}
 		}
 	}
 	root.hidden(report)

@@ -171,6 +171,23 @@ func TestUnsettingAMapThatOthersWriteBelowMeanwhileIsReported(t *testing.T) {
 	require.Equal(t, a.state, b.state)
 }
 
+func TestEqualValuesThatTheShapeHidesAreAllReported(t *testing.T) {
+	s := lwwSchema(t)
+	a, b, c := newSite(t, s, "a"), newSite(t, s, "b"), newSite(t, s, "c")
+	b.take(a.create(1, doc{"f": 1}))
+	other := c.create(2, doc{"f": doc{"x": 1}})
+	a.unset(3, "f")
+	require.Empty(t, a.take(b.unset(4, "f")), "both say the same")
+	var losers []fieldwise.Version
+	for _, found := range a.take(other) {
+		if found.Kind == fieldwise.ConflictShape {
+			require.Equal(t, "f", found.Field)
+			losers = append(losers, found.Loser.Version)
+		}
+	}
+	require.Equal(t, []fieldwise.Version{version(3, "a"), version(4, "b")}, losers)
+}
+
 func TestJumpOfTwoLivesReportsAllThatItDrops(t *testing.T) {
 	s := lwwSchema(t)
 	a, b := newSite(t, s, "a"), newSite(t, s, "b")

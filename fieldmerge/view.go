@@ -1,6 +1,7 @@
 package fieldmerge
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -19,6 +20,7 @@ func isMap(val []byte) bool { return len(val) == 1 && val[0] == emptyMap[0] }
 type shown struct {
 	path    string
 	sibling fieldwise.Sibling
+	equal   []fieldwise.Version // of further siblings with the same value
 }
 
 // resolve lists what the policies show of each field, by path, and apart from it the
@@ -48,10 +50,16 @@ func (s *Schema) resolve(r record) (all, unset []shown, err error) {
 		if len(siblings) > 1 {
 			i = s.policy(path).Choose(siblings)
 		}
-		if siblings[i].Value != nil {
-			all = append(all, shown{path: path, sibling: siblings[i]})
+		one := shown{path: path, sibling: siblings[i]}
+		for j, s := range siblings {
+			if j != i && (s.Value == nil) == (one.sibling.Value == nil) && bytes.Equal(s.Value, one.sibling.Value) {
+				one.equal = append(one.equal, s.Version)
+			}
+		}
+		if one.sibling.Value != nil {
+			all = append(all, one)
 		} else {
-			unset = append(unset, shown{path: path, sibling: siblings[i]})
+			unset = append(unset, one)
 		}
 	}
 	return all, unset, nil
