@@ -44,6 +44,11 @@
 // a domain that a replica has not opened, because a newer release has just introduced
 // it, are kept and passed on, and merged once it is opened.
 //
+// The log keeps the name of the merger with the first entry that is merged under it, in
+// the same batch. From then on the directory opens the domain under a merger of that name
+// and gives [fieldwise.ErrMergerMismatch] for any other, also where the other would take
+// the bytes. The name stays in this log: it is not shipped.
+//
 // # Conflicts
 //
 // When joining two states hides a value, the merger names it and the replica logs a

@@ -2,8 +2,6 @@ package replog
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"iter"
 
@@ -54,28 +52,6 @@ func (d *Domain) Keys(ctx context.Context, prefix string) iter.Seq2[string, erro
 			}
 		}
 	}
-}
-
-// Digest is a SHA-256 over keys and states of the domain, deleted records included.
-// Replicas that hold the same entries have equal digests.
-func (d *Domain) Digest(ctx context.Context) (sum [sha256.Size]byte, err error) {
-	if err := d.usable(ctx); err != nil {
-		return sum, err
-	}
-	h := sha256.New()
-	add := func(b []byte) {
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
-		h.Write(n[:])
-		h.Write(b)
-	}
-	d.replica.mu.RLock()
-	defer d.replica.mu.RUnlock()
-	d.replica.engine.States(d.name, func(key string, state []byte) {
-		add([]byte(key))
-		add(state)
-	})
-	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
 func (d *Domain) usable(ctx context.Context) error { return d.replica.usable(ctx) }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/lww"
 	"github.com/fieldwise/fieldwise/replog/internal/engine"
 )
@@ -116,7 +117,7 @@ func TestKeysContract(t *testing.T) {
 func TestDigest(t *testing.T) {
 	a, b := newNode(t, "a"), newNode(t, "b")
 	digest := func(n *node) [32]byte {
-		sum, err := n.tokens.Digest(ctx)
+		sum, err := n.Digest(ctx, "tokens")
 		require.NoError(t, err)
 		return sum
 	}
@@ -128,6 +129,13 @@ func TestDigest(t *testing.T) {
 	b.write(t, b.tokens, "k1", token("1"))
 	a.write(t, a.tokens, "k", token("11"))
 	require.NotEqual(t, digest(a), digest(b))
+
+	_, err := a.Digest(ctx, "nowhere")
+	require.ErrorContains(t, err, `domain "nowhere" is not open in a`)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = a.Digest(ended, "tokens")
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestDomainIsOpenOnceUnderOneMerger(t *testing.T) {
@@ -139,6 +147,87 @@ func TestDomainIsOpenOnceUnderOneMerger(t *testing.T) {
 	require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
 	_, err = n.Domain("", tokenSet{})
 	require.Error(t, err)
+}
+
+// A directory stays with the merger that its domain was merged under.
+func TestADirectoryIsOpenedUnderTheMergerThatItWasMergedUnder(t *testing.T) {
+	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
+	require.NoError(t, err)
+	fs := newHookFS()
+	reopen := func(r *Replica) *Replica {
+		require.NoError(t, r.Close())
+		return opened(t, "a", fs)
+	}
+	r := opened(t, "a", fs)
+	_, err = lww.Open[string](r, "settings")
+	require.NoError(t, err)
+	r = reopen(r)
+	_, err = fieldmerge.Open(r, "settings", schema)
+	require.NoError(t, err, "nothing was written yet")
+
+	r = reopen(r)
+	settings, err := lww.Open[string](r, "settings")
+	require.NoError(t, err)
+	_, err = settings.Put(ctx, "k", "v")
+	require.NoError(t, err)
+	tokens := domain(t, r, "tokens", tokenSet{})
+	_, err = tokens.Write(ctx, "k", token("1"))
+	require.NoError(t, err)
+
+	for range 2 {
+		r = reopen(r)
+		_, err = fieldmerge.Open(r, "settings", schema)
+		require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
+		require.ErrorContains(t, err, `"settings" merged under "register/1", not "`+schema.Merger().Name()+`"`)
+		_, err = r.Domain("tokens", tokens2{})
+		require.ErrorIs(t, err, fieldwise.ErrMergerMismatch, "although it takes the bytes")
+		settings, err = lww.Open[string](r, "settings")
+		require.NoError(t, err)
+		got, err := settings.Get(ctx, "k")
+		require.NoError(t, err)
+		require.Equal(t, "v", got)
+		require.Equal(t, "1;", read(t, domain(t, r, "tokens", tokenSet{}), "k"))
+	}
+}
+
+// The name of a merger comes and goes with the batch that it is in.
+func TestAFailedFirstWriteBindsNoMerger(t *testing.T) {
+	n := newNode(t, "a")
+	n.fs.writing(func() error { return errENOSPC })
+	_, err := n.tokens.Write(ctx, "k", token("1"))
+	require.ErrorIs(t, err, ErrNoSpace)
+	n.fs.writing(nil)
+	require.NoError(t, n.Close())
+	r := opened(t, "a", n.fs)
+	other := domain(t, r, "tokens", tokens2{})
+	_, err = other.Write(ctx, "k", token("2"))
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	r = opened(t, "a", n.fs)
+	_, err = r.Domain("tokens", tokenSet{})
+	require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
+	require.Equal(t, "2;", read(t, domain(t, r, "tokens", tokens2{}), "k"))
+}
+
+// What was held is folded by a later release, and stays with its merger from then on,
+// without another write.
+func TestHeldEntriesStayWithTheMergerThatFoldedThem(t *testing.T) {
+	a, fs := newNode(t, "a"), newHookFS()
+	a.write(t, a.tokens, "k", token("1"))
+	b := opened(t, "b", fs)
+	l, err := Connect(a.Replica, b)
+	require.NoError(t, err)
+	require.NoError(t, b.WaitVector(ctx, a.Vector()))
+	require.NoError(t, l.Close())
+	require.NoError(t, b.Close())
+
+	b = opened(t, "b", fs)
+	require.Equal(t, "1;", read(t, domain(t, b, "tokens", tokenSet{}), "k"))
+	require.NoError(t, b.Close()) // commits what is staged
+	b = opened(t, "b", fs)
+	_, err = b.Domain("tokens", tokens2{})
+	require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
+	require.Equal(t, "1;", read(t, domain(t, b, "tokens", tokenSet{}), "k"))
 }
 
 // Every write is visible to its writer when it returns, and the writes of one key see

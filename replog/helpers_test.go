@@ -250,12 +250,12 @@ func settle(t testing.TB, nodes ...*node) {
 		}
 	}
 	for _, n := range nodes[1:] {
-		for i, d := range []*Domain{n.notes, n.tokens} {
-			want, err := []*Domain{nodes[0].notes, nodes[0].tokens}[i].Digest(ctx)
+		for _, name := range []string{"notes", "tokens"} {
+			want, err := nodes[0].Digest(ctx, name)
 			require.NoError(t, err)
-			got, err := d.Digest(ctx)
+			got, err := n.Digest(ctx, name)
 			require.NoError(t, err)
-			require.Equal(t, want, got, "%s in %s and %s", d.Name(), nodes[0].Region(), n.Region())
+			require.Equal(t, want, got, "%s in %s and %s", name, nodes[0].Region(), n.Region())
 		}
 	}
 }

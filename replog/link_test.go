@@ -505,9 +505,9 @@ func TestBigEntries(t *testing.T) {
 	}
 	settle(t, a, b)
 	l.Cut()
-	want, err := da.Digest(ctx)
+	want, err := a.Digest(ctx, "large")
 	require.NoError(t, err)
-	got, err := domain(t, b.Replica, "large", larger{}).Digest(ctx)
+	got, err := b.Digest(ctx, "large")
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 
@@ -539,7 +539,8 @@ func TestManyLargeWritesBehindASlowDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newNode(t, "a"), newNode(t, "b")
 		connect(t, a, b)
-		da, db := domain(t, a.Replica, "large", larger{}), domain(t, b.Replica, "large", larger{})
+		da := domain(t, a.Replica, "large", larger{})
+		domain(t, b.Replica, "large", larger{})
 		big := bytes.Repeat([]byte("x"), DefaultMaxRecord)
 		release := a.fs.hold()
 		var all []*going
@@ -552,9 +553,9 @@ func TestManyLargeWritesBehindASlowDisk(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.NoError(t, b.WaitVector(ctx, a.Vector()))
-		want, err := da.Digest(ctx)
+		want, err := a.Digest(ctx, "large")
 		require.NoError(t, err)
-		got, err := db.Digest(ctx)
+		got, err := b.Digest(ctx, "large")
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	})

@@ -3,6 +3,7 @@ package replog
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -134,8 +135,9 @@ func (r *Replica) Vector() fieldwise.Vector {
 }
 
 // Domain implements [fieldwise.Host]: it opens the domain under the merger, or returns
-// the open one. Entries that came before are merged now. Names have 1 to 63 bytes of
-// UTF-8.
+// the open one. Entries that came before are merged now. The log keeps the merger's name
+// with the first entry that is merged, and the directory opens the domain under that name
+// alone. Names have 1 to 63 bytes of UTF-8, those of mergers 1 to 255.
 func (r *Replica) Domain(name string, m fieldwise.Merger) (fieldwise.Store, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -147,10 +149,47 @@ func (r *Replica) Domain(name string, m fieldwise.Merger) (fieldwise.Store, erro
 		return nil, err
 	}
 	if !open {
-		r.kick()            // the conflicts that were found meanwhile
+		r.kick()            // the merger's name, and the conflicts that were found meanwhile
 		r.broadcastLocked() // peers are told the merger's name
 	}
 	return &Domain{replica: r, name: name}, nil
+}
+
+// Digest is a SHA-256 over the keys and states of an open domain, deleted records
+// included. Replicas that hold the same entries have equal digests.
+func (r *Replica) Digest(ctx context.Context, domain string) (sum [sha256.Size]byte, err error) {
+	if err := r.usable(ctx); err != nil {
+		return sum, err
+	}
+	type record struct {
+		key   string
+		state []byte // never changes
+	}
+	var all []record
+	r.mu.RLock()
+	open := r.engine.IsOpen(domain)
+	if open {
+		r.engine.States(domain, func(key string, state []byte) { all = append(all, record{key, state}) })
+	}
+	r.mu.RUnlock()
+	if !open {
+		return sum, fmt.Errorf("replog: digest: domain %q is not open in %s", domain, r.Region())
+	}
+	h := sha256.New()
+	add := func(b []byte) {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
+		h.Write(n[:])
+		h.Write(b)
+	}
+	for _, rec := range all {
+		if err := ctx.Err(); err != nil {
+			return sum, err
+		}
+		add([]byte(rec.key))
+		add(rec.state)
+	}
+	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
 // Close stops taking writes, commits those that were taken, closes the replica's links

@@ -110,7 +110,7 @@ func TestReopeningContinues(t *testing.T) {
 	_, err = notes.Write(ctx, "n", note("v"))
 	require.NoError(t, err)
 	vector, stats := r.Vector(), r.Stats()
-	digest, err := tokens.Digest(ctx)
+	digest, err := r.Digest(ctx, "tokens")
 	require.NoError(t, err)
 	for round := range 3 {
 		require.NoError(t, r.Close())
@@ -118,7 +118,7 @@ func TestReopeningContinues(t *testing.T) {
 		r, tokens, _ = open()
 		require.Equal(t, origin, r.Origin())
 		require.Equal(t, vector, r.Vector())
-		again, err := tokens.Digest(ctx)
+		again, err := r.Digest(ctx, "tokens")
 		require.NoError(t, err)
 		require.Equal(t, digest, again)
 		if round == 0 {
@@ -129,7 +129,7 @@ func TestReopeningContinues(t *testing.T) {
 		require.Greater(t, receipt.Time, last.Time, "timestamps rise although the clock went back")
 		require.Less(t, receipt.Time.Time().Sub(last.Time.Time()), time.Second)
 		last, vector = receipt, r.Vector()
-		digest, err = tokens.Digest(ctx)
+		digest, err = r.Digest(ctx, "tokens")
 		require.NoError(t, err)
 	}
 	fresh := newNode(t, "a")
@@ -178,7 +178,7 @@ func TestClose(t *testing.T) {
 	for what, err := range map[string]error{
 		"Read":   n.tokens.Read(ctx, "k", use),
 		"Write":  second(n.tokens.Write(ctx, "k", nothing)),
-		"Digest": second(n.tokens.Digest(ctx)),
+		"Digest": second(n.Digest(ctx, "tokens")),
 		"Domain": second(n.Domain("more", tokenSet{})),
 		"Keys":   firstError(n.tokens.Keys(ctx, "")),
 		"Entries": func() error {

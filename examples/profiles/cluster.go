@@ -147,14 +147,6 @@ func (c *cluster) inTime(ctx context.Context, wait func(context.Context) error) 
 }
 
 // digest is a hash of all states that a region holds.
-func (c *cluster) digest(ctx context.Context, name fieldwise.Region) (sum [sha256.Size]byte, err error) {
-	store, err := c.replicas[name].Domain(domain, c.strategy.Merger) // open already: the same one
-	if err != nil {
-		return sum, err
-	}
-	d, ok := store.(*replog.Domain)
-	if !ok {
-		return sum, fmt.Errorf("%s: %T has no digest", name, store)
-	}
-	return d.Digest(ctx)
+func (c *cluster) digest(ctx context.Context, name fieldwise.Region) ([sha256.Size]byte, error) {
+	return c.replicas[name].Digest(ctx, domain)
 }

@@ -18,7 +18,7 @@ func TestClosingALockFreesItWhileACopyOfItsDescriptorIsOpen(t *testing.T) {
 	require.NoError(t, err)
 	fd, err := syscall.Dup(int(first.(osLock).f.Fd()))
 	require.NoError(t, err)
-	defer syscall.Close(fd) //nolint:errcheck // a test's copy
+	defer syscall.Close(fd)
 	_, err = OS().Lock(name)
 	require.ErrorIs(t, err, ErrLocked)
 	require.NoError(t, first.Close())

@@ -13,6 +13,7 @@ type Batch struct {
 	Payload []byte
 
 	entries []stagedEntry
+	mergers []string // domains whose merger is named here
 	reports int
 	late    []lateReport
 	body    []byte // scratch
@@ -62,6 +63,15 @@ func (e *Engine) addLate(r lateReport) {
 	b.late = append(b.late, r)
 }
 
+// needsName reports whether the log is still to be told the name of the domain's merger.
+func (d *domain) needsName() bool { return d.named == "" && !d.naming }
+
+func (b *Batch) addMerger(domain string, d *domain) {
+	b.Payload = appendEntryPart(b.Payload, partMerger, appendMerger(nil, domain, d.merger.Name()))
+	b.mergers = append(b.mergers, domain)
+	d.naming = true
+}
+
 func (b *Batch) addReport(c *fieldwise.Conflict) {
 	b.body = appendReport(b.body[:0], c)
 	b.Payload = appendEntryPart(b.Payload, partReport, b.body)
@@ -93,6 +103,10 @@ func (e *Engine) Committed(b *Batch, frame int64) {
 		panic(fmt.Sprintf("engine: batch %d committed out of turn", b.Number))
 	}
 	e.writing = e.writing[1:]
+	for _, name := range b.mergers {
+		d := e.domains[name]
+		d.named, d.naming = d.merger.Name(), false
+	}
 	for _, s := range b.entries {
 		e.count(frame, s.entry, s.size)
 		d := e.domains[s.entry.Domain]
@@ -121,12 +135,15 @@ func (e *Engine) LogFailed() { e.unknown = true }
 
 // Failed says that the batch did not get into the log. Everything that is staged is
 // thrown away, since it rests on the batch; the numbers of the batches that are gone
-// with it are returned. Reports about entries that are durable are staged anew, and go
-// with the next batch: the host need not try at once.
+// with it are returned. Reports about entries that are durable, and the names of mergers
+// that durable entries were joined under, are staged anew, and go with the next batch:
+// the host need not try at once.
 func (e *Engine) Failed() (gone []uint64) {
 	var again []lateReport
+	var mergers []string
 	for _, b := range e.notCommitted() {
 		gone = append(gone, b.Number)
+		mergers = append(mergers, b.mergers...)
 		for _, r := range b.late {
 			if r.batch == 0 {
 				again = append(again, r)
@@ -138,6 +155,12 @@ func (e *Engine) Failed() (gone []uint64) {
 	e.generation++
 	for _, d := range e.domains {
 		clear(d.staged)
+		d.naming = false
+	}
+	for _, name := range mergers {
+		if d := e.domains[name]; len(d.committed) > 0 {
+			e.filling.addMerger(name, d)
+		}
 	}
 	for _, r := range again {
 		e.addLate(r)

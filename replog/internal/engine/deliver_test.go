@@ -268,7 +268,7 @@ func TestConflictsInOneDeliveryAreReportedBesideTheirEntry(t *testing.T) {
 	b := d.e.TakeBatch()
 	var kinds []byte
 	require.NoError(t, parts(b.Payload, func(kind byte, _ []byte) error { kinds = append(kinds, kind); return nil }))
-	require.Equal(t, []byte{partEntry, partEntry, partReport, partEntry, partReport}, kinds)
+	require.Equal(t, []byte{partMerger, partEntry, partEntry, partReport, partEntry, partReport}, kinds)
 	require.Zero(t, d.e.Stats(d.now).Conflicts, "not durable yet")
 	d.committed(b)
 	require.EqualValues(t, 2, d.e.Stats(d.now).Conflicts)

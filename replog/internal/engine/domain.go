@@ -20,6 +20,9 @@ type domain struct {
 	staged    map[string]stagedState
 	bytes     int64 // of committed states
 
+	named  string // merger that the log says the domain is merged under; empty: none yet
+	naming bool   // that is on its way to the log
+
 	held     []held
 	reported map[fieldwise.ConflictID]bool // until the domain is opened
 }
@@ -51,11 +54,15 @@ func (e *Engine) IsOpen(name string) bool {
 }
 
 // OpenDomain gives the domain its merger and joins the entries that were held for it.
-// Conflicts among them that were not reported yet are staged. A domain that is open
-// under a merger of the same name keeps the merger it has.
+// Conflicts among them that were not reported yet are staged, and the merger's name if
+// the log does not have it: from then on the domain is opened under that name alone. A
+// domain that is open under a merger of the same name keeps the merger it has.
 func (e *Engine) OpenDomain(name string, m fieldwise.Merger) error {
 	if name == "" || len(name) > MaxDomain || !utf8.ValidString(name) {
 		return fmt.Errorf("replog: domain name %.80q: need 1 to %d bytes of UTF-8", name, MaxDomain)
+	}
+	if merger := m.Name(); merger == "" || len(merger) > MaxMerger || !utf8.ValidString(merger) {
+		return fmt.Errorf("replog: domain %q: merger name %.80q: need 1 to %d bytes of UTF-8", name, merger, MaxMerger)
 	}
 	d := e.domain(name)
 	if d.merger != nil {
@@ -64,8 +71,12 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) error {
 		}
 		return nil
 	}
+	if d.named != "" && d.named != m.Name() {
+		return fmt.Errorf("%w: the log holds %q merged under %q, not %q", fieldwise.ErrMergerMismatch, name, d.named, m.Name())
+	}
 	opened := domain{
 		merger:    m,
+		named:     d.named,
 		committed: make(map[string][]byte),
 		staged:    make(map[string]stagedState),
 	}
@@ -109,6 +120,9 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) error {
 		s.state = state
 	}
 	*d = opened
+	if len(d.committed)+len(d.staged) > 0 && d.needsName() {
+		e.room(MaxDomain+MaxMerger).addMerger(name, d)
+	}
 	for _, r := range late {
 		e.addLate(r)
 	}

@@ -27,6 +27,7 @@ const (
 	MaxKey    = 1 << 10 // bytes of a key
 	MaxEntry  = 4 << 20 // bytes of an entry
 	MaxDomain = 63      // bytes of a domain's name
+	MaxMerger = 255     // bytes of a merger's name
 )
 
 // Config is what an engine needs to know.
@@ -125,6 +126,16 @@ func (e *Engine) Recover(frame int64, payload []byte) error {
 				d.reported = make(map[fieldwise.ConflictID]bool)
 			}
 			d.reported[c.ID()] = true
+		case partMerger:
+			name, merger, err := parseMerger(body)
+			if err != nil {
+				return err
+			}
+			d := e.domain(name)
+			if d.named != "" && d.named != merger {
+				return fmt.Errorf("%w: domain %q is merged under %q and under %q", fieldwise.ErrMalformed, name, d.named, merger)
+			}
+			d.named = merger
 		default:
 			return fmt.Errorf("%w: part of kind %d; a newer release wrote this log", fieldwise.ErrMalformed, kind)
 		}

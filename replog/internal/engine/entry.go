@@ -78,6 +78,12 @@ const (
 	partEntry  = 1 // an entry that was merged when it was logged
 	partHeld   = 2 // an entry whose domain was not open when it was logged
 	partReport = 3 // a conflict report; never leaves the replica
+
+	// A domain and the name of the merger that this log holds it merged under. It
+	// stands in front of the first entry that was joined into the domain (behind those
+	// that were held until the domain was opened), and of the first report. It never
+	// leaves the replica: a peer may not have opened the domain yet.
+	partMerger = 4
 )
 
 func appendEntryPart(dst []byte, kind byte, body []byte) []byte {
@@ -100,7 +106,8 @@ func parts(payload []byte, use func(kind byte, body []byte) error) error {
 	return nil
 }
 
-// Entries calls use for each entry of a payload with its body. Slices alias the payload.
+// Entries calls use for each entry of a payload with its body and skips what is local.
+// Slices alias the payload.
 func Entries(payload []byte, use func(e Entry, body []byte) error) error {
 	return parts(payload, func(kind byte, body []byte) error {
 		if kind != partEntry && kind != partHeld {
@@ -144,6 +151,22 @@ func parseReport(b []byte) (fieldwise.Conflict, error) {
 		Loser: p.sibling(), Winner: p.sibling(),
 	}
 	return c, p.end("conflict report")
+}
+
+func appendMerger(dst []byte, domain, merger string) []byte {
+	return wire.AppendString(wire.AppendString(dst, domain), merger)
+}
+
+func parseMerger(b []byte) (domain, merger string, err error) {
+	p := parser{b: b}
+	domain, merger = p.string(), p.string()
+	if err := p.end("merger of a domain"); err != nil {
+		return "", "", err
+	}
+	if domain == "" || len(domain) > MaxDomain || merger == "" || len(merger) > MaxMerger {
+		return "", "", fmt.Errorf("%w: domain name of %d bytes under a merger name of %d", fieldwise.ErrMalformed, len(domain), len(merger))
+	}
+	return domain, merger, nil
 }
 
 func appendSibling(dst []byte, s fieldwise.Sibling) []byte {

@@ -80,6 +80,8 @@ func FuzzPayload(f *testing.F) {
 	}
 	f.Add([]byte("\xc6\xff\xff\xff\xff\x01"))
 	f.Add([]byte("\xc4\x01\x09"))
+	f.Add(appendEntryPart(nil, partMerger, appendMerger(nil, "notes", "register/1")))
+	f.Add(appendEntryPart(nil, partMerger, appendMerger(nil, "notes", "")))
 	f.Add([]byte("\xc4\x00"))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		in := bytes.Clone(payload)
@@ -100,6 +102,12 @@ func FuzzPayload(f *testing.F) {
 						return err
 					}
 					again = appendEntryPart(again, kind, appendReport(nil, &c))
+				case partMerger:
+					domain, merger, err := parseMerger(body)
+					if err != nil {
+						return err
+					}
+					again = appendEntryPart(again, kind, appendMerger(nil, domain, merger))
 				default:
 					again = appendEntryPart(again, kind, body)
 				}

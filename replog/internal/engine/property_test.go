@@ -131,6 +131,7 @@ type region struct {
 	log     []logged
 	vector  fieldwise.Vector             // truth, from the log
 	folded  map[string]map[string][]byte // truth, from the log; by domain and key
+	named   map[string]bool              // truth, from the log: domains whose merger it names
 	writing []*Batch
 	open    map[string]bool
 	begun   []begun // writes in their closure, at most one a key
@@ -180,6 +181,7 @@ func TestPropertyReplicasConverge(t *testing.T) {
 		for i := range 1 + upTo(rt, "regions", 3) {
 			r := &region{host: newHost(rt, fieldwise.Region('a'+rune(i))), w: w}
 			r.vector, r.folded, r.open = make(fieldwise.Vector), make(map[string]map[string][]byte), make(map[string]bool)
+			r.named = make(map[string]bool)
 			w.regions = append(w.regions, r)
 			r.openSome()
 		}
@@ -201,7 +203,7 @@ func TestPropertyReplicasConverge(t *testing.T) {
 	}
 	for _, what := range []string{
 		"write", "begin", "finish", "restaged", "take", "commit", "fail", "ask", "answer", "deliver",
-		"lost", "again", "crash", "crash after append", "open", "held", "replaced", "reports", "stale",
+		"lost", "again", "crash", "crash after append", "open", "held", "replaced", "reports", "stale", "other merger",
 	} {
 		if counts[what] == 0 {
 			t.Errorf("no history had %q: the test has gone blind there", what)
@@ -391,6 +393,7 @@ func (s *oneWrite) Write(_ context.Context, _ string, change func(dst, state []b
 func (r *region) toLog(b *Batch) (frame int64) {
 	r.frames = append(r.frames, bytes.Clone(b.Payload))
 	frame = framePos(len(r.frames) - 1)
+	r.checkNames(r.frames[len(r.frames)-1])
 	require.NoError(r.w, Entries(r.frames[len(r.frames)-1], func(e Entry, body []byte) error {
 		wr := r.w.wrote[e.Version()]
 		switch {
@@ -415,6 +418,42 @@ func (r *region) toLog(b *Batch) (frame int64) {
 	}))
 	return frame
 }
+
+// checkNames takes in the names of mergers in a payload of the log: each domain's stands
+// there once, before anything that was made with the merger.
+func (r *region) checkNames(payload []byte) {
+	require.NoError(r.w, parts(payload, func(kind byte, body []byte) error {
+		var domain string
+		switch kind {
+		case partMerger:
+			domain, merger, err := parseMerger(body)
+			if err != nil || merger != r.w.merger(domain).Name() || r.named[domain] {
+				r.w.Fatalf("log of %v: %q under %q, named before: %v: %v", r.cfg.Origin, domain, merger, r.named[domain], err)
+			}
+			r.named[domain] = true
+			return nil
+		case partEntry:
+			e, err := ParseEntry(body)
+			require.NoError(r.w, err)
+			domain = e.Domain
+		case partReport:
+			c, err := parseReport(body)
+			require.NoError(r.w, err)
+			domain = c.Domain
+		default:
+			return nil
+		}
+		if !r.named[domain] {
+			r.w.Fatalf("log of %v: kind %d of %q before the name of its merger", r.cfg.Origin, kind, domain)
+		}
+		return nil
+	}))
+}
+
+// renamed is a merger that takes the same states under another name.
+type renamed struct{ fieldwise.Merger }
+
+func (m renamed) Name() string { return m.Merger.Name() + " renamed" }
 
 func (r *region) commitOldest() {
 	b := r.writing[0]
@@ -478,6 +517,10 @@ func (r *region) openDomain(name string) {
 	r.w.counts["open"]++
 	if d := r.e.domains[name]; d != nil && len(d.held) > 0 {
 		r.w.counts["held"]++
+	}
+	if r.named[name] {
+		r.w.counts["other merger"]++
+		require.ErrorIs(r.w, r.e.OpenDomain(name, renamed{r.w.merger(name)}), fieldwise.ErrMergerMismatch)
 	}
 	require.NoError(r.w, r.e.OpenDomain(name, r.w.merger(name)))
 	r.open[name] = true
@@ -663,6 +706,11 @@ func (w *world) heal() {
 			r.checkStates(name)
 		}
 		r.checkReports()
+		for _, name := range worldDomains {
+			if len(r.folded[name]) > 0 && !r.named[name] {
+				w.Fatalf("%v: %s is merged, and the log does not say under what", r.cfg.Origin, name)
+			}
+		}
 		for _, p := range r.peers {
 			for _, name := range worldDomains {
 				if !maps.EqualFunc(r.folded[name], p.folded[name], bytes.Equal) {

@@ -84,7 +84,10 @@ func (e *Engine) stage(entry Entry, kind byte, state []byte, conflicts []fieldwi
 	if len(body) > MaxEntry {
 		return &fieldwise.LimitError{Limit: "bytes of an entry", Got: len(body), Max: MaxEntry, Key: entry.Key}
 	}
-	b := e.room(len(body))
+	b := e.room(len(body) + MaxDomain + MaxMerger)
+	if d := e.domains[entry.Domain]; state != nil && d.needsName() {
+		b.addMerger(entry.Domain, d)
+	}
 	b.Payload = appendEntryPart(b.Payload, kind, body)
 	if state == nil {
 		entry.Delta = append([]byte(nil), entry.Delta...)
