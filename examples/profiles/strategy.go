@@ -38,10 +38,9 @@ func (w wholeRecords) Replace(ctx context.Context, key string, _, to record) (fi
 
 // strategy is one way to resolve conflicts.
 type strategy struct {
-	Name   string // of the flag
-	Title  string
-	Merger fieldwise.Merger
-	Open   func(fieldwise.Host) (profiles, error)
+	Name  string // of the flag
+	Title string
+	Open  func(fieldwise.Host) (profiles, error)
 }
 
 const (
@@ -51,10 +50,6 @@ const (
 
 func strategies() ([]strategy, error) {
 	ranks := []fieldwise.Region{us, eu, ap} // the first prevails
-	priority, err := regionpriority.NewMerger(ranks...)
-	if err != nil {
-		return nil, err
-	}
 	// Fields merge one by one; of concurrent values of one field the newest shows.
 	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
 	if err != nil {
@@ -62,21 +57,21 @@ func strategies() ([]strategy, error) {
 	}
 	return []strategy{
 		{
-			Name: "lww", Title: "last write wins", Merger: lww.NewMerger(),
+			Name: "lww", Title: "last write wins",
 			Open: func(h fieldwise.Host) (profiles, error) {
 				d, err := lww.Open[record](h, domain)
 				return wholeRecords{d}, err
 			},
 		},
 		{
-			Name: "priority", Title: "region priority", Merger: priority,
+			Name: "priority", Title: "region priority",
 			Open: func(h fieldwise.Host) (profiles, error) {
 				d, err := regionpriority.Open[record](h, domain, ranks...)
 				return wholeRecords{d}, err
 			},
 		},
 		{
-			Name: fieldMerge, Title: "field merge", Merger: schema.Merger(),
+			Name: fieldMerge, Title: "field merge",
 			Open: func(h fieldwise.Host) (profiles, error) {
 				return fieldmerge.Open(h, domain, schema)
 			},
