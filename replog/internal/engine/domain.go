@@ -53,6 +53,15 @@ func (e *Engine) IsOpen(name string) bool {
 	return d != nil && d.merger != nil
 }
 
+// mergerName is the name of the merger that the domain is open under or, before it is
+// opened, that the log holds it under; empty if there is none yet.
+func (d *domain) mergerName() string {
+	if d.merger != nil {
+		return d.merger.Name()
+	}
+	return d.named
+}
+
 // OpenDomain gives the domain its merger and joins the entries that were held for it.
 // Conflicts among them that were not reported yet are staged, and the merger's name if
 // the log does not have it: from then on the domain is opened under that name alone. A

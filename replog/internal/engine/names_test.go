@@ -183,3 +183,20 @@ type namedMerger struct {
 }
 
 func (m namedMerger) Name() string { return m.name }
+
+// A domain that is not open yet cannot be joined here, but the log says what it will be
+// joined under: nothing is shipped to or from a peer that has it under another name.
+func TestTheNameInTheLogCountsBeforeTheDomainIsOpened(t *testing.T) {
+	a := newHost(t, "a").openAll()
+	a.write("tokens", "k", "1")
+	closed := a.reopened()
+	b := newHost(t, "b")
+	b.open("tokens", tokens2{})
+	for _, pair := range [][2]*host{{closed, b}, {b, closed}} {
+		_, _, _, err := pair[0].e.Serve(pair[1].e.NextPull())
+		require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
+	}
+	request := closed.e.NextPull()
+	closed.openAll()
+	require.False(t, closed.e.Current(&request), "another domain was opened meanwhile")
+}

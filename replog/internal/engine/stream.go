@@ -14,7 +14,7 @@ type Pull struct {
 	From    fieldwise.Origin
 	Vector  fieldwise.Vector
 	Stopped []fieldwise.Origin // what to leave out: it could not be applied here
-	Mergers map[string]string  // name of the merger by open domain
+	Mergers map[string]string  // name of the merger by domain, where one is known
 }
 
 // peer is what is known of another region's replica.
@@ -29,8 +29,8 @@ func (e *Engine) NextPull() Pull {
 		p.Stopped = append(p.Stopped, o)
 	}
 	for name, d := range e.domains {
-		if d.merger != nil {
-			p.Mergers[name] = d.merger.Name()
+		if merger := d.mergerName(); merger != "" {
+			p.Mergers[name] = merger
 		}
 	}
 	return p
@@ -39,13 +39,13 @@ func (e *Engine) NextPull() Pull {
 // Current reports whether no domain was opened since the request was made. What came in
 // answer to an older one may have been written under another merger.
 func (e *Engine) Current(p *Pull) bool {
-	open := 0
+	known := 0
 	for _, d := range e.domains {
-		if d.merger != nil {
-			open++
+		if d.mergerName() != "" {
+			known++
 		}
 	}
-	return open == len(p.Mergers)
+	return known == len(p.Mergers)
 }
 
 // Serve takes a peer's request. It returns the frame of the log from which on entries
@@ -56,8 +56,8 @@ func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
 		return 0, false, false, fmt.Errorf("replog: a peer names itself %v, which is this region; give each region a name of its own", p.From)
 	}
 	for name, d := range e.domains {
-		if theirs, open := p.Mergers[name]; open && d.merger != nil && theirs != d.merger.Name() {
-			return 0, false, false, fmt.Errorf("%w: %q is %q here and %q in %s", fieldwise.ErrMergerMismatch, name, d.merger.Name(), theirs, p.From.Region)
+		if ours, theirs := d.mergerName(), p.Mergers[name]; ours != "" && theirs != "" && ours != theirs {
+			return 0, false, false, fmt.Errorf("%w: %q is %q here and %q in %s", fieldwise.ErrMergerMismatch, name, ours, theirs, p.From.Region)
 		}
 	}
 	if have, want := e.vector[e.cfg.Origin], p.Vector[e.cfg.Origin]; want > have {
