@@ -18,7 +18,7 @@ const (
 
 // Conflicts implements [fieldwise.ConflictReporter] under the schema's policies.
 func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fieldwise.Conflict, error) {
-	if len(state) == 0 || len(delta) == 0 || bytes.Equal(state, delta) {
+	if m.schema == nil || len(state) == 0 || len(delta) == 0 || bytes.Equal(state, delta) {
 		return dst, nil
 	}
 	rs, err := cutRecord(state)

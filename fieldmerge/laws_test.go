@@ -186,4 +186,5 @@ func TestLawsHoldByCheckLaws(t *testing.T) {
 		}
 	}
 	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return schema.Merger() }, samples...))
+	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return fieldmerge.Merger{} }, samples...), "the zero value")
 }

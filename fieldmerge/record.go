@@ -50,7 +50,8 @@ func (r record) fields() (t lattice.Table, fields []byte, err error) {
 }
 
 // Merger joins records of fields; see the package comment for the rules and
-// [Schema.Merger] for how to get one. It is safe for concurrent use.
+// [Schema.Merger] for how to get one. The zero value has no policies: it joins all the
+// same and reports no conflicts. It is safe for concurrent use.
 type Merger struct {
 	schema *Schema
 }
