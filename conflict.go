@@ -52,7 +52,7 @@ type Conflict struct {
 	Key    string
 	Field  string  // the field's path; empty for a whole record
 	Loser  Sibling // what is hidden
-	Winner Sibling // what is shown; the zero Version where no single write won
+	Winner Sibling // what prevailed; without a Value for deletes and shapes, zero where no single write won
 	Policy string  // the policy that chose, or the rule: "lww", "delete wins"
 }
 

@@ -14,7 +14,8 @@
 // releases still hold the same bytes. Resolution is policy: which of several
 // concurrent values a reader sees is decided when someone reads. A field can
 // therefore change from last-write-wins to region priority in the middle of a
-// rolling deploy, and the value that lost stays readable until it is overwritten.
+// rolling deploy, and the value that lost stays a readable sibling until it is
+// overwritten.
 //
 // # Two numbers, never folded into one
 //

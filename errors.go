@@ -32,7 +32,7 @@ var (
 
 // LimitError names the limit that a write would pass. It matches [ErrLimit].
 type LimitError struct {
-	Limit string // which limit: "record bytes", "key bytes", "fields" ...
+	Limit string // which limit, in words: "bytes of a record", "fields of a record" ...
 	Got   int
 	Max   int
 	Key   string // the record's key; empty where there is none

@@ -35,6 +35,8 @@ type Store interface {
 // Host opens domains: the other half of the seam. *replog.Replica is one.
 type Host interface {
 	// Domain opens the domain under the merger, or returns the open one. A domain
-	// that is held under a merger of another Name gives ErrMergerMismatch.
+	// that is held under a merger of another Name gives ErrMergerMismatch. A domain
+	// that is open keeps the merger it was opened with, and so the policy of its
+	// reports and of Keys: to change a policy, open the host again.
 	Domain(name string, m Merger) (Store, error)
 }

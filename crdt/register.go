@@ -11,8 +11,8 @@ import (
 )
 
 // MVRegister is the [fieldwise.Merger] of records that are one multi-value register.
-// The zero value has no policy: it shows every sibling and reports no conflicts. It
-// is safe for concurrent use.
+// The zero value has no policy: its readers get all siblings, and it reports no
+// conflicts. It is safe for concurrent use.
 type MVRegister struct {
 	policy Policy
 }
@@ -23,8 +23,8 @@ var (
 	_ fieldwise.ConflictReporter = MVRegister{}
 )
 
-// NewMVRegister returns the merger whose readers see what policy chooses; nil shows
-// every sibling. States, and so Name, do not depend on the policy.
+// NewMVRegister returns the merger whose readers see what policy chooses; nil is the
+// zero value. States, and so Name, do not depend on the policy.
 func NewMVRegister(policy Policy) MVRegister { return MVRegister{policy: policy} }
 
 // Name is "register/1".

@@ -35,7 +35,7 @@ type Sibling[T any] struct {
 }
 
 // OpenRegisters opens a domain of registers. The policy says which sibling Get shows;
-// nil shows the newest one that is not a delete.
+// nil shows the newest one that is not a delete, and then no conflicts are reported.
 func OpenRegisters[T any](host fieldwise.Host, name string, policy Policy) (*Registers[T], error) {
 	m := NewMVRegister(policy)
 	store, err := host.Domain(name, m)

@@ -16,7 +16,7 @@ import (
 const (
 	MaxPathLen = 1 << 10 // bytes of a field's path
 	MaxFields  = 4096    // fields of a record, those that were unset included
-	MaxDepth   = 16      // maps and lists within each other
+	MaxDepth   = 16      // maps within each other; and lists and maps within one value
 )
 
 // leaves are the fields of a JSON-shaped record: encoded values by path, with the

@@ -49,7 +49,8 @@
 //
 // Two regions may give one path different shapes: one writes a value at address while
 // the other writes address.city. Both are kept; the side with the greater version
-// shows, and the other is reported as a conflict of kind shape. A write of either side
+// shows, whatever the fields' policies say, and the other is reported: as a conflict of
+// kind shape, or of kind update/update at the path of a map that both sides made. A write of either side
 // settles it: a value unsets what its region held below it, and a field below a value
 // makes a map of it. A map that one region unsets while another writes below it shows
 // what the other wrote, and the unset is reported.
@@ -58,7 +59,9 @@
 //
 // What a reader does not see although no later write knew of it is reported by the
 // replica that hides it, under the losing version. Two concurrent values that are equal
-// are no conflict.
+// are no conflict. Reports are made when states meet, under the policy of that moment:
+// after a change of policy a value may be hidden without a new report, and stays among
+// the field's siblings ([Domain.Siblings]).
 //
 // # Two fields that belong together
 //
@@ -73,6 +76,6 @@
 // in use (bin), and then for a live record its fields to the end, each a bin of name,
 // kind and items; for a deleted one the context of its deletes. Equal knowledge has
 // equal bytes, whatever the order in which it came. A record that was created without
-// fields has one field of a kind of its own, so that its creation has a version. Fields of a name that a release does
-// not use are kept and passed on unchanged.
+// fields has one field of a kind of its own, so that its creation has a version. A release
+// keeps and passes on the fields of other releases unchanged.
 package fieldmerge

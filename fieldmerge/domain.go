@@ -1,11 +1,14 @@
 package fieldmerge
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 )
 
 // Domain is a set of JSON-shaped records that merge field by field. It is safe for
@@ -54,8 +57,8 @@ func (d *Domain) Create(ctx context.Context, key string, doc map[string]any) (fi
 
 // Update calls change with a copy of the record and writes the fields that change
 // changed in it; concurrent changes of other fields stay. What changes nothing writes
-// nothing: the receipt is then zero. An error of change is returned as it is, wrapped,
-// and nothing is written. change may be called again, must have no effect outside its
+// nothing: the receipt is then zero. An error of change is returned wrapped, and nothing
+// is written. change may be called again, must have no effect outside its
 // argument, and must not call the domain. A record that is not live is ErrNotFound.
 func (d *Domain) Update(ctx context.Context, key string, change func(doc map[string]any) error) (fieldwise.Receipt, error) {
 	return d.update(ctx, "update", key, func(r record) (changes, error) {
@@ -85,16 +88,23 @@ func (d *Domain) Patch(ctx context.Context, key string, p Patch) (fieldwise.Rece
 		if err != nil {
 			return nil, err
 		}
+		root, err := tree(all)
+		if err != nil {
+			return nil, err
+		}
 		current := make(leaves, len(all))
 		for _, f := range all {
 			current[f.path] = f.sibling.Value
 		}
+		root.addTo(current, nil) // maps that only the fields below them tell of
 		return p.changes(current)
 	})
 }
 
 // Replace writes a new version of a record, to, against the version it was made from:
-// the fields in which the two differ are written, all others stay as they are now.
+// the fields in which the two differ are written, all others stay as they are now. A
+// field that differs is written even if it changed here since from was read: the region
+// knew of that change, so it counts as overwritten knowingly and is not reported.
 // There is no call that takes the new version alone, since that would put back every
 // field that changed since the caller read it. A record that is not live is
 // ErrNotFound.
@@ -145,6 +155,30 @@ func (d *Domain) Get(ctx context.Context, key string) (map[string]any, error) {
 		err = fieldwise.ErrNotFound
 	}
 	return doc, d.fail("get", key, err)
+}
+
+// Siblings lists the values of one field of a live record that were written without
+// knowledge of each other, oldest first, whatever the policy shows: one where there is no
+// conflict, none where nothing was ever written at the path. crdt.DecodeValue decodes
+// them; they are the caller's.
+func (d *Domain) Siblings(ctx context.Context, key, path string) ([]fieldwise.Sibling, error) {
+	var all []fieldwise.Sibling
+	err := d.store.Read(ctx, key, func(state []byte) error {
+		r, err := cutRecord(state)
+		if err != nil {
+			return err
+		}
+		if !r.live() {
+			return fieldwise.ErrNotFound
+		}
+		t, fields, err := r.fields()
+		if err != nil {
+			return err
+		}
+		all, err = lattice.Siblings(nil, t, bytes.Clone(lattice.FindField(fields, path, lattice.KindRegister)))
+		return err
+	})
+	return all, d.fail("siblings of", key, err)
 }
 
 // All yields the live records whose keys start with prefix, in the byte order of their
@@ -208,6 +242,9 @@ func (d *Domain) write(ctx context.Context, doing, key string, change func(dst [
 func (d *Domain) fail(doing, key string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if limit := (*fieldwise.LimitError)(nil); errors.As(err, &limit) {
+		limit.Key = key
 	}
 	return fmt.Errorf("%s: %s %.80q: %w", d.name, doing, key, err)
 }

@@ -188,6 +188,37 @@ func TestEqualValuesThatTheShapeHidesAreAllReported(t *testing.T) {
 	require.Equal(t, []fieldwise.Version{version(3, "a"), version(4, "b")}, losers)
 }
 
+func TestUnsettingAMapUnsetsTheMapsInItThatOnlyTheirFieldsTellOf(t *testing.T) {
+	s := lwwSchema(t)
+	a, b := newSite(t, s, "a"), newSite(t, s, "b")
+	b.take(a.create(1, doc{"p": doc{"m": doc{"x": 1}}}))
+	gone, added := a.unset(2, "p.m"), b.set(3, doc{"p.m.y": 2})
+	a.take(added)
+	b.take(gone)
+	a.shows(doc{"p": doc{"m": doc{"y": int64(2)}}})
+	b.take(a.unset(4, "p"))
+	a.shows(doc{})
+	b.shows(doc{})
+}
+
+func TestSiblingsOfAField(t *testing.T) {
+	s := lwwSchema(t)
+	a, b := newSite(t, s, "a"), newSite(t, s, "b")
+	b.take(a.create(1, doc{"f": 1}))
+	mine, theirs := a.set(2, doc{"f": 2}), b.unset(3, "f")
+	a.take(theirs)
+	b.take(mine)
+	siblings, err := a.domain.Siblings(ctx(), key, "f")
+	require.NoError(t, err)
+	require.Equal(t, []fieldwise.Sibling{{Version: version(2, "a"), Value: []byte{2}}, {Version: version(3, "b")}}, siblings)
+	siblings, err = a.domain.Siblings(ctx(), key, "g")
+	require.NoError(t, err)
+	require.Empty(t, siblings)
+	a.delete(4)
+	_, err = a.domain.Siblings(ctx(), key, "f")
+	require.ErrorIs(t, err, fieldwise.ErrNotFound)
+}
+
 func TestJumpOfTwoLivesReportsAllThatItDrops(t *testing.T) {
 	s := lwwSchema(t)
 	a, b := newSite(t, s, "a"), newSite(t, s, "b")
@@ -507,7 +538,7 @@ func TestLimitsAreNamed(t *testing.T) {
 		var l *fieldwise.LimitError
 		require.ErrorAs(t, err, &l)
 		require.ErrorIs(t, err, fieldwise.ErrLimit)
-		require.Equal(t, fieldwise.LimitError{Limit: limit, Got: got, Max: most}, *l)
+		require.Equal(t, fieldwise.LimitError{Limit: limit, Got: got, Max: most, Key: key}, *l)
 	}
 	_, err := a.domain.Create(ctx(), key, many)
 	refused(err, "fields of a record", 4097, 4096)

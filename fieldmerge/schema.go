@@ -55,7 +55,8 @@ type draft struct {
 
 // Field gives a strategy to every field whose path matches the pattern. A pattern is a
 // path (see [JoinPath]) in which "*" stands for one segment and a last "**" for one or
-// more. Where several match, an exact path beats patterns, and the pattern that was
+// more; within a longer segment "*" is an ordinary character, and "a.**" does not match
+// "a" itself. Where several match, an exact path beats patterns, and the pattern that was
 // given first beats later ones.
 func Field(pattern string, s Strategy) Option {
 	return func(d *draft) {

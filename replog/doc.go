@@ -58,6 +58,6 @@
 // # Memory and disk
 //
 // All states are in memory, rebuilt from the log when the replica is opened. The log is
-// one file that only grows; trimming it is not built yet. One process at a time can have
-// a directory open. See package wal for what a crash leaves behind.
+// one file that only grows; trimming it is not built yet. A directory can be open
+// once at a time. The index takes 24 bytes of memory an entry. See package wal for what a crash leaves behind.
 package replog

@@ -26,7 +26,7 @@ var (
 	// to another, or will be.
 	ErrReplaced = engine.ErrReplaced
 
-	// ErrLocked says that another process has the data directory open.
+	// ErrLocked says that the data directory is open already, in this process or another.
 	ErrLocked = wal.ErrLocked
 	// ErrCorrupt says that the log is damaged where it was already acknowledged.
 	ErrCorrupt = wal.ErrCorrupt

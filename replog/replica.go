@@ -50,8 +50,8 @@ var _ fieldwise.Host = (*Replica)(nil)
 
 // Open opens the replica of a region on its data directory, which it creates if
 // needed. It reads the whole log before it returns. A fresh directory begins a fresh
-// incarnation; an existing one continues its own. ErrLocked means that another process
-// has the directory open.
+// incarnation; an existing one continues its own. ErrLocked means that the
+// directory is open already, in this process or another.
 func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err

@@ -21,8 +21,8 @@ func (r *Replica) WaitVector(ctx context.Context, v fieldwise.Vector) error {
 }
 
 // WaitReplicated waits until the write that the receipt names is durable in each of the
-// named regions, as far as they have told this replica. Regions that are cut off let it
-// wait until ctx ends.
+// named regions, as far as they have told this replica: regions that are linked to it
+// directly do so, all other names let it wait until ctx ends, misspelt ones too.
 func (r *Replica) WaitReplicated(ctx context.Context, receipt fieldwise.Receipt, regions ...fieldwise.Region) error {
 	err := r.wait(ctx, func() (bool, error) {
 		if ok, err := r.engine.Has(receipt); !ok {
