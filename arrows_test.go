@@ -54,8 +54,8 @@ var arrows = []struct {
 	// Strategies: they see Store and Host, and nothing of the log.
 	{"internal/lattice", []string{"root", "internal/wire"}},
 	{"crdt", []string{"root", "internal/wire", "internal/value", "internal/lattice"}},
-	{"lww", []string{"root", "internal/value", "crdt"}},
-	{"regionpriority", []string{"root", "internal/value", "crdt"}},
+	{"lww", []string{"root", "crdt"}},
+	{"regionpriority", []string{"root", "crdt", "lww"}},
 	{"internal/mapstore", []string{"root"}}, // stands in for the log in their tests
 	{"fieldmerge", []string{"root", "internal/wire", "internal/value", "internal/lattice", "crdt", "lww", "regionpriority"}},
 

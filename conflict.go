@@ -13,6 +13,8 @@ type Sibling struct {
 	Version Version
 	// Value is canonical msgpack; nil means that the field was unset or deleted.
 	Value []byte
+	// Created says that the write created the record, where the merger knows.
+	Created bool
 }
 
 // ConflictKind says how a value came to be hidden.
@@ -27,6 +29,12 @@ const (
 	ConflictShape
 	// ConflictStamp: one version carries two values, so an identity was reused.
 	ConflictStamp
+	// ConflictCreate: another region created the record, too, with another value of the
+	// field, and the policy shows that one.
+	ConflictCreate
+	// ConflictPolicy: the field's policy failed, so that the value of the highest version
+	// is shown instead; Reason has the error.
+	ConflictPolicy
 )
 
 // String is a short name, such as "update/update".
@@ -40,20 +48,27 @@ func (k ConflictKind) String() string {
 		return "shape"
 	case ConflictStamp:
 		return "duplicate stamp"
+	case ConflictCreate:
+		return "create/create"
+	case ConflictPolicy:
+		return "policy error"
 	}
 	return fmt.Sprintf("ConflictKind(%d)", uint8(k))
 }
 
 // Conflict names one write that readers do not see although nobody overwrote it
-// knowingly, and what won over it. Every region reports what it hides itself.
+// knowingly, and what won over it. Every region reports what it hides itself. The
+// winner's Version is zero where no single write won, as when a policy computed the
+// value that readers see.
 type Conflict struct {
 	Kind   ConflictKind
 	Domain string
 	Key    string
 	Field  string  // the field's path; empty for a whole record
 	Loser  Sibling // what is hidden
-	Winner Sibling // what prevailed; without a Value for deletes and shapes, zero where no single write won
+	Winner Sibling // what prevailed; without a Value for deletes and shapes
 	Policy string  // the policy that chose, or the rule: "lww", "delete wins"
+	Reason string  // why it chose so, in a few words; may be empty
 }
 
 // ConflictID identifies the hidden write in all regions.

@@ -90,6 +90,8 @@ func TestConflictKindNames(t *testing.T) {
 		fieldwise.ConflictStamp:  "duplicate stamp",
 		0:                        "ConflictKind(0)",
 		99:                       "ConflictKind(99)",
+		fieldwise.ConflictCreate: "create/create",
+		fieldwise.ConflictPolicy: "policy error",
 	}
 	for kind, name := range names {
 		assert.Equal(t, name, kind.String())

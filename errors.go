@@ -26,6 +26,9 @@ var (
 	ErrExists = errors.New("fieldwise: record exists already")
 	// ErrMergerMismatch says that a domain is held under another merger.
 	ErrMergerMismatch = errors.New("fieldwise: domain has another merger")
+	// ErrNested says that a change, while it was being made, asked for another write: it
+	// would wait for itself. Make the second write before or after.
+	ErrNested = errors.New("fieldwise: a write from within a change")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("fieldwise: closed")
 )

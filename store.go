@@ -19,7 +19,8 @@ type Store interface {
 	// write, joins the delta that change appends to dst, and returns when the change
 	// is durable. Writes to one key happen one at a time. The arguments are only
 	// valid until change returns, and state must not be changed; change may be called
-	// again and must have no effect but its result, and must not call the Store.
+	// again, must have no effect but its result, and must not write to the Store, which
+	// is ErrNested where the Store can tell.
 	//
 	// A delta without bytes writes nothing: the Receipt is then zero. An error of
 	// change is returned as it is and nothing is written. In both cases Write returns
@@ -30,6 +31,13 @@ type Store interface {
 	// byte order. A record that comes or goes meanwhile may or may not be among them.
 	// An error ends the sequence.
 	Keys(ctx context.Context, prefix string) iter.Seq2[string, error]
+}
+
+// Noter is the optional power of a [Store] to tell what notes its writes carried.
+type Noter interface {
+	// Note returns the note of the write that made version v, such as who made it and
+	// why; empty where it carried none, or where the store does not have the write.
+	Note(ctx context.Context, v Version) (string, error)
 }
 
 // Host opens domains: the other half of the seam. *replog.Replica is one.

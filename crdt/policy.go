@@ -5,18 +5,27 @@ import (
 	"github.com/fieldwise/fieldwise/internal/value"
 )
 
-// Policy says which of several siblings a reader sees. Resolution happens when
+// Policy says what a reader sees of several siblings. Resolution happens when
 // someone reads and changes nothing that is stored or shipped, so any deterministic
-// function converges: replicas that hold the same siblings show the same one.
+// function converges: replicas that hold the same siblings show the same value.
 // A Policy is used from several goroutines at once.
 type Policy interface {
 	// Name is shown in conflict reports.
 	Name() string
 
-	// Choose returns the index of the sibling to show. There is at least one; they
-	// are sorted by version, oldest first, and must not be changed or kept. The
-	// result depends on them alone.
-	Choose(siblings []fieldwise.Sibling) int
+	// Resolve returns what a reader sees: one of the siblings, or one without a Version
+	// whose Value was computed from them and is canonical msgpack (nil: nothing). It is
+	// called where there are at least two different values. The siblings are sorted by
+	// version, oldest first, and must not be changed or kept; the result may share
+	// memory with them and depends on them alone. An error or a panic shows the sibling
+	// with the highest version instead, and is reported.
+	Resolve(siblings []fieldwise.Sibling) (fieldwise.Sibling, error)
+}
+
+// Reasoner is the optional power of a [Policy] to say why it shows one sibling and not
+// another, in a few words for conflict reports: "newer by 2s".
+type Reasoner interface {
+	Reason(winner, loser fieldwise.Sibling) string
 }
 
 // DecodeValue decodes the value of a [fieldwise.Sibling], as policies and conflict

@@ -87,7 +87,8 @@ func (m MVRegister) shown(state []byte) (fieldwise.Sibling, error) {
 		return fieldwise.Sibling{}, err
 	}
 	if m.policy != nil {
-		return siblings[m.policy.Choose(siblings)], nil
+		s, _ := lattice.Show(m.policy, siblings) // what failed was reported when the siblings met
+		return s, nil
 	}
 	for i := len(siblings) - 1; i > 0; i-- {
 		if siblings[i].Value != nil {

@@ -100,7 +100,7 @@ func (m Merger) dropped(dst []fieldwise.Conflict, low, high record) ([]fieldwise
 			continue
 		}
 		path := string(f.Name)
-		shown := siblings[m.schema.policy(path).Choose(siblings)]
+		shown, _ := lattice.Show(m.schema.policy(path), siblings)
 		for _, s := range siblings {
 			if !bytes.Equal(s.Value, shown.Value) || s.Version.Time <= known[s.Version.Origin] {
 				continue

@@ -126,9 +126,9 @@ func TestCE01TieIsDecidedByRegionEverywhere(t *testing.T) {
 	require.Len(t, foundA, 1)
 	require.Equal(t, foundA, foundB, "both report the same loser")
 	require.Equal(t, fieldwise.Conflict{
-		Kind: fieldwise.ConflictUpdate, Field: "f", Policy: "lww",
-		Loser:  fieldwise.Sibling{Version: version(100, "a"), Value: []byte(encode("x"))},
-		Winner: fieldwise.Sibling{Version: version(100, "b"), Value: []byte(encode("y"))},
+		Kind: fieldwise.ConflictCreate, Field: "f", Policy: "lww", Reason: `same time; "b" comes after "a"`,
+		Loser:  fieldwise.Sibling{Version: version(100, "a"), Value: []byte(encode("x")), Created: true},
+		Winner: fieldwise.Sibling{Version: version(100, "b"), Value: []byte(encode("y")), Created: true},
 	}, foundA[0])
 	agree(t, s, doc{"f": "y"}, x, y)
 }

@@ -156,5 +156,9 @@ func (Merger) Delete(dst, state []byte, at fieldwise.Version) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lattice.AppendSeen(wire.AppendUint(dst, r.life+1), t, fields, at)
+	d, err := lattice.NewDelta(t, at)
+	if err != nil {
+		return nil, err
+	}
+	return d.AppendSeen(wire.AppendUint(dst, r.life+1), fields)
 }

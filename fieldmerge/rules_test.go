@@ -276,7 +276,7 @@ func TestValueAgainstMapShowsTheNewerSide(t *testing.T) {
 		for _, f := range b.take(m) {
 			kinds = append(kinds, f.Kind)
 		}
-		require.Equal(t, fieldwise.ConflictUpdate, kinds[0], name)
+		require.Equal(t, fieldwise.ConflictCreate, kinds[0], name)
 	}
 }
 
@@ -666,12 +666,12 @@ func TestGoldenRecord(t *testing.T) {
 	table := "c424" + "0000000000000001a9" + hex.EncodeToString([]byte("eu-west-1")) + "0000000000000001a9" + hex.EncodeToString([]byte("us-east-1"))
 	require.Equal(t, "01"+table+
 		"c41c"+hex.EncodeToString([]byte("phone"))+"01"+ // name, kind
-		"01"+"0102030405060708"+ // origin 0, superseded
-		"02"+"0102030405060709"+"a3323232"+ // origin 1, "222"
-		"c410"+hex.EncodeToString([]byte("prefs"))+"01"+"00"+"0102030405060708"+"80",
+		"01"+"0102030405060708"+ // origin 0, superseded: no longer that of a create
+		"04"+"0102030405060709"+"a3323232"+ // origin 1, "222"
+		"c410"+hex.EncodeToString([]byte("prefs"))+"01"+"02"+"0102030405060708"+"80",
 		hex.EncodeToString(b.state))
 	b.delete(0x010203040506070a)
-	require.Equal(t, "02"+table+"00"+"0102030405060708"+"03"+"010203040506070a", hex.EncodeToString(b.state))
+	require.Equal(t, "02"+table+"00"+"0102030405060708"+"05"+"010203040506070a", hex.EncodeToString(b.state))
 	b.create(0x010203040506070b, nil)
-	require.Equal(t, "03c4120000000000000001a975732d656173742d31c40b1f00010203040506070b80", hex.EncodeToString(b.state))
+	require.Equal(t, "03c4120000000000000001a975732d656173742d31c40b1f02010203040506070b80", hex.EncodeToString(b.state))
 }

@@ -1,7 +1,6 @@
 package fieldmerge
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -46,13 +45,13 @@ func (s *Schema) resolve(r record) (all, unset []shown, err error) {
 		if len(siblings) == 0 {
 			continue
 		}
-		path, i := string(f.Name), 0
+		path := string(f.Name)
+		one := shown{path: path, sibling: siblings[0]}
 		if len(siblings) > 1 {
-			i = s.policy(path).Choose(siblings)
+			one.sibling, _ = lattice.Show(s.policy(path), siblings)
 		}
-		one := shown{path: path, sibling: siblings[i]}
-		for j, s := range siblings {
-			if j != i && (s.Value == nil) == (one.sibling.Value == nil) && bytes.Equal(s.Value, one.sibling.Value) {
+		for _, s := range siblings {
+			if s.Version != one.sibling.Version && lattice.SameValue(s, one.sibling) {
 				one.equal = append(one.equal, s.Version)
 			}
 		}

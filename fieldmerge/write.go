@@ -23,6 +23,7 @@ func appendCreate(dst []byte, r record, fields leaves, at fieldwise.Version) ([]
 	if err != nil {
 		return nil, err
 	}
+	d.Creating()
 	all := make([]lattice.Field, 0, len(fields))
 	for path, val := range fields {
 		register, err := d.AppendWrite(nil, nil, val)

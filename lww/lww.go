@@ -14,6 +14,9 @@
 package lww
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
 )
@@ -21,13 +24,32 @@ import (
 // Policy shows the sibling with the largest version.
 type Policy struct{}
 
-var _ crdt.Policy = Policy{}
+var (
+	_ crdt.Policy   = Policy{}
+	_ crdt.Reasoner = Policy{}
+)
 
 // Name is "lww".
 func (Policy) Name() string { return "lww" }
 
-// Choose returns the last sibling, since they are sorted by version.
-func (Policy) Choose(siblings []fieldwise.Sibling) int { return len(siblings) - 1 }
+// Resolve implements [crdt.Policy]: siblings are sorted by version.
+func (Policy) Resolve(siblings []fieldwise.Sibling) (fieldwise.Sibling, error) {
+	return siblings[len(siblings)-1], nil
+}
+
+// Reason implements [crdt.Reasoner].
+func (Policy) Reason(winner, loser fieldwise.Sibling) string {
+	w, l := winner.Version, loser.Version
+	switch {
+	case w.Time.Time() != l.Time.Time():
+		return fmt.Sprintf("newer by %v", w.Time.Time().Sub(l.Time.Time()).Round(time.Millisecond))
+	case w.Time != l.Time:
+		return "newer within the same millisecond"
+	case w.Origin.Region != l.Origin.Region:
+		return fmt.Sprintf("same time; %q comes after %q", w.Origin.Region, l.Origin.Region)
+	}
+	return "same time; the later incarnation"
+}
 
 // NewMerger returns the merger of whole records under last-write-wins. Its states are
 // those of every register, so a domain can change to region priority and back.

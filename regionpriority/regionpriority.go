@@ -16,6 +16,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/lww"
 )
 
 // ErrRanks says that a list of ranks is not valid.
@@ -29,7 +30,10 @@ type Policy struct {
 	rank map[fieldwise.Region]int
 }
 
-var _ crdt.Policy = Policy{}
+var (
+	_ crdt.Policy   = Policy{}
+	_ crdt.Reasoner = Policy{}
+)
 
 // NewPolicy ranks regions, the one that prevails first. It returns all that is wrong
 // with the list at once: no region at all, a name that is not valid, a region that is
@@ -55,19 +59,34 @@ func NewPolicy(ranks ...fieldwise.Region) (Policy, error) {
 // Name is "priority".
 func (Policy) Name() string { return "priority" }
 
-// Choose implements [crdt.Policy].
-func (p Policy) Choose(siblings []fieldwise.Sibling) int {
-	best, bestRank := -1, 0
-	for i, s := range siblings {
-		rank, ok := p.rank[s.Version.Origin.Region]
-		if !ok {
-			rank = len(p.rank)
-		}
-		if best < 0 || rank <= bestRank { // equal rank: the later one, which has the larger version
-			best, bestRank = i, rank
+// Resolve implements [crdt.Policy].
+func (p Policy) Resolve(siblings []fieldwise.Sibling) (best fieldwise.Sibling, err error) {
+	bestRank := len(p.rank)
+	for _, s := range siblings {
+		if rank := p.rankOf(s); rank <= bestRank { // equal rank: the later one, which has the larger version
+			best, bestRank = s, rank
 		}
 	}
-	return best
+	return best, nil
+}
+
+func (p Policy) rankOf(s fieldwise.Sibling) int {
+	if rank, ok := p.rank[s.Version.Origin.Region]; ok {
+		return rank
+	}
+	return len(p.rank)
+}
+
+// Reason implements [crdt.Reasoner].
+func (p Policy) Reason(winner, loser fieldwise.Sibling) string {
+	w, l := winner.Version.Origin.Region, loser.Version.Origin.Region
+	switch {
+	case p.rankOf(winner) == p.rankOf(loser):
+		return "of the same rank; " + lww.Policy{}.Reason(winner, loser)
+	case p.rankOf(loser) == len(p.rank):
+		return fmt.Sprintf("%q has rank %d, %q has none", w, p.rankOf(winner)+1, l)
+	}
+	return fmt.Sprintf("%q has rank %d, %q rank %d", w, p.rankOf(winner)+1, l, p.rankOf(loser)+1)
 }
 
 // NewMerger returns the merger of whole records under the ranks. Its states are those

@@ -30,9 +30,13 @@ func TestPolicyRanksRegionsThenVersions(t *testing.T) {
 		"unranked by version":            {[]fieldwise.Sibling{sibling(1, "x", 1), sibling(2, "a", 1)}, 1},
 		"incarnations of one by version": {[]fieldwise.Sibling{sibling(1, "home", 9), sibling(2, "home", 1), sibling(3, "x", 1)}, 1},
 	} {
-		require.Equal(t, c.want, p.Choose(c.siblings), name)
+		s, err := p.Resolve(c.siblings)
+		require.NoError(t, err)
+		require.Equal(t, c.siblings[c.want], s, name)
 	}
-	require.Equal(t, 1, regionpriority.Policy{}.Choose([]fieldwise.Sibling{sibling(1, "home", 1), sibling(2, "x", 1)}), "the zero value ranks nobody")
+	s, err := regionpriority.Policy{}.Resolve([]fieldwise.Sibling{sibling(1, "home", 1), sibling(2, "x", 1)})
+	require.NoError(t, err)
+	require.Equal(t, sibling(2, "x", 1), s, "the zero value ranks nobody")
 }
 
 func TestRanksAreChecked(t *testing.T) {
@@ -81,7 +85,9 @@ func TestRankDecidesBetweenConcurrentValuesOnly(t *testing.T) {
 			require.NoError(t, err)
 			p, err := regionpriority.NewPolicy("home")
 			require.NoError(t, err)
-			require.Equal(t, want, string(all[p.Choose(all)].Value[1:]))
+			shown, err := p.Resolve(all)
+			require.NoError(t, err)
+			require.Equal(t, want, string(shown.Value[1:]))
 		}
 	}
 	home("h")

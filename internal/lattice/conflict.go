@@ -7,17 +7,10 @@ import (
 	"github.com/fieldwise/fieldwise"
 )
 
-// Chooser is a policy as conflicts need it: its name, and the index of the sibling
-// that it shows.
-type Chooser interface {
-	Name() string
-	Choose(siblings []fieldwise.Sibling) int
-}
-
 // AppendConflicts appends what joining two registers hides: each sibling of the join
 // that the policy does not show and that was not hidden in the first register
 // already, and each value that lost to another under its own version.
-func AppendConflicts(dst []fieldwise.Conflict, field string, policy Chooser, ta Table, a []byte, tb Table, b []byte) ([]fieldwise.Conflict, error) {
+func AppendConflicts(dst []fieldwise.Conflict, field string, policy Policy, ta Table, a []byte, tb Table, b []byte) ([]fieldwise.Conflict, error) {
 	before, err := Siblings(nil, ta, a)
 	if err != nil {
 		return nil, err
@@ -28,14 +21,14 @@ func AppendConflicts(dst []fieldwise.Conflict, field string, policy Chooser, ta 
 	}
 	for _, s := range arrived {
 		i := slices.IndexFunc(before, func(x fieldwise.Sibling) bool { return x.Version == s.Version })
-		if i < 0 || sameValue(before[i], s) {
+		if i < 0 || SameValue(before[i], s) {
 			continue
 		}
 		winner, loser := before[i], s
 		if bytes.Compare(encoded(winner), encoded(loser)) < 0 {
 			winner, loser = loser, winner
 		}
-		dst = append(dst, conflict(fieldwise.ConflictStamp, field, "larger bytes", loser, winner))
+		dst = append(dst, conflict(fieldwise.ConflictStamp, field, "larger bytes", "", loser, winner))
 	}
 	joined, err := joinedSiblings(ta, a, tb, b)
 	if err != nil || len(joined) < 2 {
@@ -43,15 +36,24 @@ func AppendConflicts(dst []fieldwise.Conflict, field string, policy Chooser, ta 
 	}
 	var was fieldwise.Sibling
 	if len(before) > 0 {
-		was = before[policy.Choose(before)]
+		was, _ = Show(policy, before)
 	}
-	winner := joined[policy.Choose(joined)]
+	winner, failed := Show(policy, joined)
 	for _, s := range joined {
 		known := slices.ContainsFunc(before, func(x fieldwise.Sibling) bool { return x.Version == s.Version })
-		if sameValue(s, winner) || known && !sameValue(s, was) {
+		if SameValue(s, winner) || known && !SameValue(s, was) {
 			continue
 		}
-		dst = append(dst, conflict(fieldwise.ConflictUpdate, field, policy.Name(), s, winner))
+		kind, reason := fieldwise.ConflictUpdate, ""
+		switch {
+		case failed != nil:
+			kind, reason = fieldwise.ConflictPolicy, failed.Error()
+		case s.Created && winner.Created:
+			kind, reason = fieldwise.ConflictCreate, Reason(policy, winner, s)
+		default:
+			reason = Reason(policy, winner, s)
+		}
+		dst = append(dst, conflict(kind, field, policy.Name(), reason, s, winner))
 	}
 	return dst, nil
 }
@@ -70,13 +72,9 @@ func joinedSiblings(ta Table, a []byte, tb Table, b []byte) ([]fieldwise.Sibling
 	return Siblings(nil, t, register)
 }
 
-func conflict(kind fieldwise.ConflictKind, field, policy string, loser, winner fieldwise.Sibling) fieldwise.Conflict {
+func conflict(kind fieldwise.ConflictKind, field, policy, reason string, loser, winner fieldwise.Sibling) fieldwise.Conflict {
 	loser.Value, winner.Value = bytes.Clone(loser.Value), bytes.Clone(winner.Value)
-	return fieldwise.Conflict{Kind: kind, Field: field, Loser: loser, Winner: winner, Policy: policy}
-}
-
-func sameValue(a, b fieldwise.Sibling) bool {
-	return (a.Value == nil) == (b.Value == nil) && bytes.Equal(a.Value, b.Value)
+	return fieldwise.Conflict{Kind: kind, Field: field, Loser: loser, Winner: winner, Policy: policy, Reason: reason}
 }
 
 // encoded is the value as items carry it.

@@ -15,6 +15,9 @@ type Delta struct {
 	self    int
 	moved   bool // the writer is new to the state: indices from self on are one higher
 	used    usage
+
+	known   []fieldwise.Timestamp // per origin, what the writer knew of; nil: all of it
+	created bool
 }
 
 // NewDelta begins a write at version at, made where the state has the table t.
@@ -35,6 +38,21 @@ func NewDelta(t Table, at fieldwise.Version) (*Delta, error) {
 	return d, nil
 }
 
+// Knowing limits what the write knows of to what the context says, per origin the
+// highest timestamp: what is current and newer stays beside what the write sets.
+func (d *Delta) Knowing(context map[fieldwise.Origin]fieldwise.Timestamp) {
+	d.known = make([]fieldwise.Timestamp, len(d.origins))
+	for i, o := range d.origins {
+		d.known[i] = context[o]
+	}
+}
+
+// Creating says that the write creates the record.
+func (d *Delta) Creating() { d.created = true }
+
+// knows reports whether the write knows of an item of the origin with index i.
+func (d *Delta) knows(i int, t fieldwise.Timestamp) bool { return d.known == nil || t <= d.known[i] }
+
 func (d *Delta) index(i int) int {
 	if d.moved && i >= d.self {
 		return i + 1
@@ -51,9 +69,9 @@ func (d *Delta) above(t fieldwise.Timestamp) error {
 }
 
 // AppendWrite appends the register of a delta that replaces all current values of
-// register, which may be empty, by an encoded value.
+// register, which may be empty, that the write knows of by an encoded value.
 func (d *Delta) AppendWrite(dst, register, value []byte) ([]byte, error) {
-	own := Item{Index: d.self, Time: d.at.Time, Value: value}
+	own := Item{Index: d.self, Time: d.at.Time, Created: d.created, Value: value}
 	d.used.add(d.self)
 	written := false
 	for len(register) > 0 {
@@ -71,7 +89,7 @@ func (d *Delta) AppendWrite(dst, register, value []byte) ([]byte, error) {
 			if err := d.above(it.Time); err != nil {
 				return nil, err
 			}
-		case !it.Superseded:
+		case !it.Superseded && d.knows(it.Index, it.Time):
 			d.used.add(it.Index)
 			dst = AppendItem(dst, Item{Index: it.Index, Time: it.Time, Superseded: true})
 		}

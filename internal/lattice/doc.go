@@ -12,7 +12,8 @@
 //	         sorted by region bytes, then incarnation; exactly the origins in use
 //	register a sequence of items, one an origin, by rising index, to the end
 //	item     head, timestamp, value
-//	head     msgpack uint: index*2, plus 1 if the value was superseded
+//	head     msgpack uint: index*4, plus 1 if the value was superseded, plus 2 if the
+//	         write created the record (not both)
 //	time     8 bytes big endian
 //	value    one canonical msgpack value, or the byte 0xc1 for "absent"; left out
 //	         where the head says superseded

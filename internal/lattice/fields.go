@@ -192,7 +192,7 @@ func quickWinner(k Kind, a, b []byte) (winner, error) {
 	if !k.joins() {
 		return 0, unsupported(k)
 	}
-	if isOneItem(a) && isOneItem(b) && a[0]>>1 == b[0]>>1 {
+	if isOneItem(a) && isOneItem(b) && a[0]>>headShift == b[0]>>headShift {
 		ta, tb := binary.BigEndian.Uint64(a[1:]), binary.BigEndian.Uint64(b[1:])
 		switch {
 		case ta > tb:

@@ -27,7 +27,8 @@ func joinRegisterModel(a, b register) register {
 		old, ok := out[o]
 		wins := !ok || it.Time > old.Time
 		if ok && it.Time == old.Time {
-			wins = !old.Superseded && (it.Superseded || bytes.Compare(it.Value, old.Value) > 0)
+			c := bytes.Compare(it.Value, old.Value)
+			wins = !old.Superseded && (it.Superseded || c > 0 || c == 0 && it.Created)
 		}
 		if wins {
 			out[o] = it
@@ -144,6 +145,7 @@ func drawRegister(t *rapid.T, origins []fieldwise.Origin) register {
 			it.Value = []byte{byte(it.Time)}
 		} else if it.Superseded = rapid.IntRange(0, 3).Draw(t, "mark") == 0; !it.Superseded {
 			it.Value = drawValue(t)
+			it.Created = rapid.IntRange(0, 2).Draw(t, "created") == 0
 		}
 		r[origins[(start+i)%len(origins)]] = it
 	}

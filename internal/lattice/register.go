@@ -17,14 +17,22 @@ const MaxDepth = 64
 
 const timeLen = 8
 
-// maxHead keeps indices within an int of 32 bits.
-const maxHead = 1<<31 - 1
+// The head of an item: the origin's index above two flags.
+const (
+	headSuperseded = 1 << iota
+	headCreated
+	headFlags = headSuperseded | headCreated
+	headShift = 2
+
+	maxHead = 1<<31 - 1 // keeps indices within an int of 32 bits
+)
 
 // Item is what one origin last did to a register.
 type Item struct {
 	Index      int // of the origin in the table
 	Time       fieldwise.Timestamp
 	Superseded bool
+	Created    bool   // the write created the record; not of superseded items
 	Value      []byte // encoded; empty if superseded
 }
 
@@ -47,12 +55,13 @@ func CutItem(b []byte) (it Item, rest []byte, ok bool) {
 		}
 		n = len(b) - len(after)
 	}
-	if len(b) < n+timeLen {
+	if len(b) < n+timeLen || head&headFlags == headFlags {
 		return Item{}, nil, false
 	}
 	it = Item{
-		Index:      int(head >> 1),
-		Superseded: head&1 != 0,
+		Index:      int(head >> headShift),
+		Superseded: head&headSuperseded != 0,
+		Created:    head&headCreated != 0,
 		Time:       fieldwise.Timestamp(binary.BigEndian.Uint64(b[n:])),
 	}
 	rest = b[n+timeLen:]
@@ -67,14 +76,14 @@ func CutItem(b []byte) (it Item, rest []byte, ok bool) {
 	return it, rest[length:], true
 }
 
-// isOneItem reports whether a register is a single item of one of the first 64 origins,
+// isOneItem reports whether a register is a single item of one of the first 32 origins,
 // as nearly all are. No is an answer that is never wrong to act on.
 func isOneItem(b []byte) bool {
 	const short = 1 + timeLen
 	switch {
 	case len(b) < short || b[0] >= 0x80:
 		return false
-	case b[0]&1 != 0:
+	case b[0]&headSuperseded != 0:
 		return len(b) == short
 	case len(b) == short:
 		return false
@@ -95,9 +104,11 @@ func valueLen(b []byte) (n int, ok bool) {
 
 // AppendItem appends an item to a register.
 func AppendItem(dst []byte, it Item) []byte {
-	head := uint64(it.Index) << 1
+	head := uint64(it.Index) << headShift
 	if it.Superseded {
-		head |= 1
+		head |= headSuperseded
+	} else if it.Created {
+		head |= headCreated
 	}
 	dst = wire.AppendUint(dst, head)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(it.Time))
@@ -105,7 +116,8 @@ func AppendItem(dst []byte, it Item) []byte {
 }
 
 // beats decides between two items of one origin: the higher timestamp; at equal
-// timestamps the mark over a value, and of two values the larger bytes.
+// timestamps the mark over a value, of two values the larger bytes, and of equal ones
+// that of a create.
 func (it *Item) beats(other *Item) bool {
 	switch {
 	case it.Time != other.Time:
@@ -113,7 +125,8 @@ func (it *Item) beats(other *Item) bool {
 	case it.Superseded || other.Superseded:
 		return it.Superseded
 	}
-	return bytes.Compare(it.Value, other.Value) > 0
+	c := bytes.Compare(it.Value, other.Value)
+	return c > 0 || c == 0 && it.Created
 }
 
 // joinItems appends the join of two registers under one table: the maximum per origin.
@@ -240,7 +253,7 @@ func Siblings(dst []fieldwise.Sibling, t Table, register []byte) ([]fieldwise.Si
 		if e == nil {
 			return nil, malformed("register items are not sorted")
 		}
-		s := fieldwise.Sibling{Version: fieldwise.Version{Time: it.Time, Origin: e.origin()}}
+		s := fieldwise.Sibling{Version: fieldwise.Version{Time: it.Time, Origin: e.origin()}, Created: it.Created}
 		if !it.IsAbsent() {
 			s.Value = it.Value[:len(it.Value):len(it.Value)]
 		}

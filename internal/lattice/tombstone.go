@@ -9,7 +9,7 @@ import (
 
 // Seen is one origin of a tombstone's context: the highest timestamp of that origin
 // that the record's deletes had seen, and whether it is that of a delete itself. The
-// context is a sequence of heads (index*2, plus 1 for a delete) and timestamps by
+// context is a sequence of heads (index*4, plus 1 for a delete) and timestamps by
 // rising index.
 type Seen struct {
 	Index  int
@@ -23,10 +23,10 @@ func CutSeen(b []byte) (s Seen, rest []byte, ok bool) {
 		return Seen{}, nil, false
 	}
 	head, rest, err := wire.Uint(b)
-	if err != nil || head > maxHead || len(rest) < timeLen {
+	if err != nil || head > maxHead || head&headCreated != 0 || len(rest) < timeLen {
 		return Seen{}, nil, false
 	}
-	s = Seen{Index: int(head >> 1), Delete: head&1 != 0, Time: fieldwise.Timestamp(binary.BigEndian.Uint64(rest))}
+	s = Seen{Index: int(head >> headShift), Delete: head&headSuperseded != 0, Time: fieldwise.Timestamp(binary.BigEndian.Uint64(rest))}
 	return s, rest[timeLen:], true
 }
 
@@ -81,13 +81,8 @@ func checkSeen(b []byte, origins int, used *usage) error {
 	return nil
 }
 
-// AppendSeen appends table and context of a delete at version at that saw the given
-// table and fields.
-func AppendSeen(dst []byte, t Table, fs []byte, at fieldwise.Version) ([]byte, error) {
-	d, err := NewDelta(t, at)
-	if err != nil {
-		return nil, err
-	}
+// AppendSeen appends table and context of a delete that saw the given table and fields.
+func (d *Delta) AppendSeen(dst []byte, fs []byte) ([]byte, error) {
 	highest := make([]fieldwise.Timestamp, len(d.origins))
 	for len(fs) > 0 {
 		f, rest, ok := CutField(fs)
@@ -96,11 +91,13 @@ func AppendSeen(dst []byte, t Table, fs []byte, at fieldwise.Version) ([]byte, e
 		}
 		for b := f.Body; len(b) > 0; {
 			it, after, ok := CutItem(b)
-			if i := d.index(it.Index); ok && i < len(highest) {
+			i := d.index(it.Index)
+			if !ok || i >= len(highest) {
+				return nil, malformed("register ends inside an item")
+			}
+			if d.knows(i, it.Time) {
 				highest[i] = max(highest[i], it.Time)
 				d.used.add(i)
-			} else {
-				return nil, malformed("register ends inside an item")
 			}
 			b = after
 		}
@@ -109,7 +106,7 @@ func AppendSeen(dst []byte, t Table, fs []byte, at fieldwise.Version) ([]byte, e
 	if err := d.above(highest[d.self]); err != nil {
 		return nil, err
 	}
-	highest[d.self] = at.Time
+	highest[d.self] = d.at.Time
 	d.used.add(d.self)
 	var b []byte
 	for i, time := range highest {
