@@ -18,7 +18,7 @@ const (
 
 // Conflicts implements [fieldwise.ConflictReporter] under the schema's policies.
 func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fieldwise.Conflict, error) {
-	if m.schema == nil || len(state) == 0 || len(delta) == 0 || bytes.Equal(state, delta) {
+	if m.rules == nil || len(state) == 0 || len(delta) == 0 || bytes.Equal(state, delta) {
 		return dst, nil
 	}
 	rs, err := cutRecord(state)
@@ -48,7 +48,7 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 	for rest := fd; len(rest) > 0; {
 		f, after, ok := lattice.CutField(rest)
 		if !ok {
-			return nil, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
+			return nil, errFieldEnds
 		}
 		rest = after
 		path := string(f.Name)
@@ -57,7 +57,7 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 		if own == nil || f.Kind != lattice.KindRegister {
 			continue
 		}
-		if dst, err = lattice.AppendConflicts(dst, path, m.schema.policy(path), ts, own, td, f.Body); err != nil {
+		if dst, err = lattice.AppendConflicts(dst, path, m.rules.policy(path), ts, own, td, f.Body); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +89,7 @@ func (m Merger) dropped(dst []fieldwise.Conflict, low, high record) ([]fieldwise
 	for len(fields) > 0 {
 		f, rest, ok := lattice.CutField(fields)
 		if !ok {
-			return nil, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
+			return nil, errFieldEnds
 		}
 		fields = rest
 		siblings, err := lattice.Siblings(nil, t, f.Body)
@@ -100,7 +100,7 @@ func (m Merger) dropped(dst []fieldwise.Conflict, low, high record) ([]fieldwise
 			continue
 		}
 		path := string(f.Name)
-		shown, _ := lattice.Show(m.schema.policy(path), siblings)
+		shown, _ := lattice.Show(m.rules.policy(path), siblings)
 		for _, s := range siblings {
 			if !bytes.Equal(s.Value, shown.Value) || s.Version.Time <= known[s.Version.Origin] {
 				continue
@@ -148,11 +148,11 @@ func (m Merger) misshapen(dst []fieldwise.Conflict, before record, state, delta 
 	if err != nil {
 		return nil, err
 	}
-	known, err := m.schema.hiddenByShape(before)
+	known, err := m.rules.hiddenByShape(before)
 	if err != nil {
 		return nil, err
 	}
-	now, err := m.schema.hiddenByShape(after)
+	now, err := m.rules.hiddenByShape(after)
 	if err != nil {
 		return nil, err
 	}
@@ -176,33 +176,40 @@ type fieldWrite struct {
 }
 
 // hiddenByShape lists what the shape of the record hides, by the writes that made it.
-func (s *Schema) hiddenByShape(r record) (map[fieldWrite]fieldwise.Conflict, error) {
-	all, unset, err := s.resolve(r)
+func (r *rules) hiddenByShape(rec record) (map[fieldWrite]fieldwise.Conflict, error) {
+	v, err := r.view(rec)
 	if err != nil {
 		return nil, err
 	}
-	root, err := tree(all)
+	root, err := v.tree()
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[fieldWrite]fieldwise.Conflict)
 	report := func(loser *shown, winner fieldwise.Version) {
-		for _, v := range append([]fieldwise.Version{loser.sibling.Version}, loser.equal...) {
-			found[fieldWrite{loser.path, v}] = fieldwise.Conflict{
+		if loser.sibling.Version.IsZero() {
+			return // computed by a policy: its siblings were reported when they met
+		}
+		for _, at := range append([]fieldwise.Version{loser.sibling.Version}, loser.equal...) {
+			found[fieldWrite{loser.path, at}] = fieldwise.Conflict{
 				Kind: fieldwise.ConflictShape, Field: loser.path, Policy: shapeRule,
-				Loser:  fieldwise.Sibling{Version: v, Value: loser.sibling.Value},
+				Loser:  fieldwise.Sibling{Version: at, Value: loser.sibling.Value},
 				Winner: fieldwise.Sibling{Version: winner},
 			}
 		}
 	}
 	root.hidden(report)
-	for i := range unset { // a map that was unset, and shows what others wrote below it meanwhile
-		n, err := root.find(unset[i].path)
+	for i := range v.fields { // a map that was unset, and shows what others wrote below it meanwhile
+		f := &v.fields[i]
+		if f.sibling.Value != nil {
+			continue
+		}
+		n, err := root.find(f.path)
 		if err != nil {
 			return nil, err
 		}
 		if n != nil && len(n.children) > 0 {
-			report(&unset[i], n.newest)
+			report(f, n.newest)
 		}
 	}
 	return found, nil

@@ -16,7 +16,7 @@ type doc = map[string]any
 
 func ctx() context.Context { return context.Background() }
 
-func lwwSchema(t require.TestingT) *fieldmerge.Schema {
+func lwwSchema(t require.TestingT) *fieldmerge.DocumentSchema {
 	return newSchema(t, fieldmerge.Default(fieldmerge.LWW))
 }
 
@@ -24,18 +24,18 @@ func lwwSchema(t require.TestingT) *fieldmerge.Schema {
 type site struct {
 	*stepped
 	t      *testing.T
-	domain *fieldmerge.Domain
+	domain *fieldmerge.Documents
 }
 
-func newSite(t *testing.T, s *fieldmerge.Schema, name fieldwise.Region) *site {
+func newSite(t *testing.T, s *fieldmerge.DocumentSchema, name fieldwise.Region) *site {
 	st := newStepped(s.Merger(), name, 1)
-	d, err := fieldmerge.Open(st, "d", s)
+	d, err := fieldmerge.OpenDocuments(st, "d", s)
 	require.NoError(t, err)
 	return &site{stepped: st, t: t, domain: d}
 }
 
 // at makes the next write happen at the time and returns its delta.
-func (s *site) at(time fieldwise.Timestamp, write func(*fieldmerge.Domain) (fieldwise.Receipt, error)) []byte {
+func (s *site) at(time fieldwise.Timestamp, write func(*fieldmerge.Documents) (fieldwise.Receipt, error)) []byte {
 	s.t.Helper()
 	s.time = time - 1
 	receipt, err := write(s.domain)
@@ -46,26 +46,26 @@ func (s *site) at(time fieldwise.Timestamp, write func(*fieldmerge.Domain) (fiel
 
 func (s *site) create(time fieldwise.Timestamp, d doc) []byte {
 	s.t.Helper()
-	return s.at(time, func(f *fieldmerge.Domain) (fieldwise.Receipt, error) { return f.Create(ctx(), key, d) })
+	return s.at(time, func(f *fieldmerge.Documents) (fieldwise.Receipt, error) { return f.Create(ctx(), key, d) })
 }
 
 func (s *site) set(time fieldwise.Timestamp, d doc) []byte {
 	s.t.Helper()
-	return s.at(time, func(f *fieldmerge.Domain) (fieldwise.Receipt, error) {
+	return s.at(time, func(f *fieldmerge.Documents) (fieldwise.Receipt, error) {
 		return f.Patch(ctx(), key, fieldmerge.Patch{Set: d})
 	})
 }
 
 func (s *site) unset(time fieldwise.Timestamp, paths ...string) []byte {
 	s.t.Helper()
-	return s.at(time, func(f *fieldmerge.Domain) (fieldwise.Receipt, error) {
+	return s.at(time, func(f *fieldmerge.Documents) (fieldwise.Receipt, error) {
 		return f.Patch(ctx(), key, fieldmerge.Patch{Unset: paths})
 	})
 }
 
 func (s *site) delete(time fieldwise.Timestamp) []byte {
 	s.t.Helper()
-	return s.at(time, func(f *fieldmerge.Domain) (fieldwise.Receipt, error) { return f.Delete(ctx(), key) })
+	return s.at(time, func(f *fieldmerge.Documents) (fieldwise.Receipt, error) { return f.Delete(ctx(), key) })
 }
 
 func (s *site) take(deltas ...[]byte) (found []fieldwise.Conflict) {
@@ -102,7 +102,7 @@ func everyOrder(deltas [][]byte, f func(order [][]byte)) {
 }
 
 // agree demands that a third region shows the same in every order of the deltas.
-func agree(t *testing.T, s *fieldmerge.Schema, want doc, deltas ...[]byte) {
+func agree(t *testing.T, s *fieldmerge.DocumentSchema, want doc, deltas ...[]byte) {
 	t.Helper()
 	everyOrder(deltas, func(order [][]byte) {
 		z := newSite(t, s, "z")

@@ -3,8 +3,6 @@ package fieldmerge
 import (
 	"bytes"
 	"fmt"
-	"maps"
-	"slices"
 	"unicode/utf8"
 
 	"github.com/fieldwise/fieldwise"
@@ -61,9 +59,6 @@ func (l leaves) addEntries(prefix []byte, m map[string]any, depth int) error {
 	return nil
 }
 
-// changes are what a write sets and unsets, by path. An encoded value sets, nil unsets.
-type changes map[string][]byte
-
 // diff is what turns from into to.
 func diff(from, to leaves) changes {
 	c := make(changes)
@@ -78,71 +73,4 @@ func diff(from, to leaves) changes {
 		}
 	}
 	return c
-}
-
-// Patch changes single fields of a record. Paths are those of [JoinPath].
-type Patch struct {
-	// Set gives each path a value. A map sets the whole map: what it does not name
-	// is unset.
-	Set map[string]any
-	// Unset removes what is at each path, and all below it.
-	Unset []string
-}
-
-// changes are what the patch does to a record with the given fields.
-func (p Patch) changes(current leaves) (changes, error) {
-	c := make(changes)
-	for _, path := range p.Unset {
-		if err := checkPath(path); err != nil {
-			return nil, err
-		}
-		c[path] = nil
-		c.unsetBelow(path, current)
-	}
-	set := make(leaves)
-	for _, path := range slices.Sorted(maps.Keys(p.Set)) {
-		if err := checkPath(path); err != nil {
-			return nil, err
-		}
-		for above := range parents(path) {
-			if _, ok := p.Set[above]; ok {
-				return nil, fmt.Errorf("%w: the patch sets %q and, below it, %q; set one of them", ErrPath, above, path)
-			}
-		}
-		segments, _ := SplitPath(path)
-		if len(segments) > MaxDepth {
-			return nil, &fieldwise.LimitError{Limit: "maps within each other", Got: len(segments), Max: MaxDepth}
-		}
-		if err := set.add([]byte(path), p.Set[path], len(segments)); err != nil {
-			return nil, err
-		}
-		c.unsetBelow(path, current)
-	}
-	for path, val := range set {
-		c[path] = val
-	}
-	for _, path := range p.Unset {
-		for set := range p.Set {
-			if path == set || isBelow(set, path) || isBelow(path, set) {
-				return nil, fmt.Errorf("%w: the patch unsets %q and sets %q; do one of them", ErrPath, path, set)
-			}
-		}
-	}
-	return c, nil
-}
-
-func (c changes) unsetBelow(parent string, current leaves) {
-	for path := range current {
-		if isBelow(path, parent) {
-			c[path] = nil
-		}
-	}
-}
-
-func checkPath(path string) error {
-	if !utf8.ValidString(path) {
-		return fmt.Errorf("%w: %q is not UTF-8", ErrPath, path)
-	}
-	_, err := SplitPath(path)
-	return err
 }

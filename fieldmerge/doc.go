@@ -7,12 +7,12 @@
 // A [Schema] gives each field a policy by its path. [Open] opens a domain of a host,
 // usually a replog.Replica, under it:
 //
-//	schema, err := fieldmerge.NewSchema(
+//	schema, err := fieldmerge.NewDocumentSchema(
 //		fieldmerge.Default(fieldmerge.LWW),
 //		fieldmerge.Ranks("us-east-1", "eu-west-1"),
 //		fieldmerge.Field("address.**", fieldmerge.Priority),
 //	)
-//	profiles, err := fieldmerge.Open(replica, "profiles", schema)
+//	profiles, err := fieldmerge.OpenDocuments(replica, "profiles", schema)
 //	_, err = profiles.Create(ctx, "asha", map[string]any{"name": "Asha", "phone": "111"})
 //	_, err = profiles.Update(ctx, "asha", func(doc map[string]any) error {
 //		doc["phone"] = "222"

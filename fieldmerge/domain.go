@@ -1,250 +1,277 @@
 package fieldmerge
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 
 	"github.com/fieldwise/fieldwise"
-	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/value"
 )
 
-// Domain is a set of JSON-shaped records that merge field by field. It is safe for
-// concurrent use; the documents that it returns are the caller's.
-type Domain struct {
-	name   string
-	store  fieldwise.Store
-	schema *Schema
+// Domain is a set of records of Go type T that merge field by field. It is safe for
+// concurrent use; the values that it returns are the caller's.
+type Domain[T any] struct {
+	records
+	plan *plan
 }
 
-// Document is one record of a domain with its key. Fields holds nil, bool, int64
-// (uint64 above the range of int64), float64, string, []byte, time.Time, []any and
-// map[string]any.
-type Document struct {
-	Key    string
-	Fields map[string]any
-}
-
-// Open opens the domain name of a host under a schema.
-func Open(host fieldwise.Host, name string, schema *Schema) (*Domain, error) {
+// Open opens the domain name of a host, usually a replog.Replica, under a schema.
+func Open[T any](host fieldwise.Host, name string, schema *Schema[T]) (*Domain[T], error) {
 	if schema == nil {
 		return nil, fmt.Errorf("%w: nil; make one with NewSchema", ErrSchema)
 	}
-	store, err := host.Domain(name, schema.Merger())
+	records, err := openRecords(host, name, schema.rules)
 	if err != nil {
 		return nil, err
 	}
-	return &Domain{name: name, store: store, schema: schema}, nil
+	d := &Domain[T]{records: records, plan: schema.plan}
+	d.decode, d.goName = schema.plan.decode, schema.plan.goName
+	return d, nil
 }
 
-// Create creates a record; a live one under the key is ErrExists. A nil document is a
-// record without fields. The same key created in two regions at once is one record
-// whose fields are merged.
-func (d *Domain) Create(ctx context.Context, key string, doc map[string]any) (fieldwise.Receipt, error) {
-	fields, err := flatten(doc)
+// Create creates a record; a live one under the key is ErrExists. Fields with the zero
+// value of their type are not written, and read as zero; a pointer to a zero value is
+// written. The same key created in two regions at once is one record whose fields are
+// merged.
+func (d *Domain[T]) Create(ctx context.Context, key string, v T) (fieldwise.Receipt, error) {
+	img, err := d.plan.image(reflect.ValueOf(&v).Elem())
 	if err != nil {
 		return fieldwise.Receipt{}, d.fail("create", key, err)
 	}
-	return d.write(ctx, "create", key, func(dst []byte, r record, at fieldwise.Version) ([]byte, error) {
-		if r.live() {
+	fields := d.plan.created(img)
+	return d.write(ctx, "create", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
+		if rec.live() {
 			return nil, fieldwise.ErrExists
 		}
-		return appendCreate(dst, r, fields, at)
+		return appendCreate(dst, rec, fields, at)
 	})
 }
 
-// Update calls change with a copy of the record and writes the fields that change
-// changed in it; concurrent changes of other fields stay. What changes nothing writes
-// nothing: the receipt is then zero. An error of change is returned wrapped, and nothing
-// is written. change may be called again, must have no effect outside its
-// argument, and must not call the domain. A record that is not live is ErrNotFound.
-func (d *Domain) Update(ctx context.Context, key string, change func(doc map[string]any) error) (fieldwise.Receipt, error) {
-	return d.update(ctx, "update", key, func(r record) (changes, error) {
-		doc, err := d.schema.document(r)
-		if err != nil {
-			return nil, err
-		}
-		before, err := flatten(doc)
-		if err != nil {
-			return nil, err
-		}
-		if err := change(doc); err != nil {
-			return nil, err
-		}
-		after, err := flatten(doc)
-		if err != nil {
-			return nil, err
-		}
-		return diff(before, after), nil
-	})
+// Update calls change with a copy of the record and writes the fields that change changed
+// in it; concurrent changes of other fields stay. A field that is set to the zero value is
+// written, a pointer that is set to nil is unset. What changes nothing writes nothing: the
+// receipt is then zero. An error of change is returned wrapped, and nothing is written.
+//
+// One update of a key runs at a time. change sees the newest state, which may not be durable
+// yet; Update returns when that is, too. change may be called again, must have no effect
+// outside its argument, and must not write to a domain (ErrNested). A record that is not
+// live is ErrNotFound. Fields whose stored value does not fit the Go type are zero, and stay
+// as they are unless change sets them.
+func (d *Domain[T]) Update(ctx context.Context, key string, change func(*T) error, options ...WriteOption) (fieldwise.Receipt, error) {
+	if change == nil {
+		return fieldwise.Receipt{}, d.fail("update", key, errNilChange)
+	}
+	return d.update(ctx, "update", key, options, func(rec record) (update, error) { return d.changed(rec, change) })
 }
 
-// Patch sets and unsets single fields of a record; one that is not live is ErrNotFound.
-func (d *Domain) Patch(ctx context.Context, key string, p Patch) (fieldwise.Receipt, error) {
-	return d.update(ctx, "patch", key, func(r record) (changes, error) {
-		all, _, err := d.schema.resolve(r)
-		if err != nil {
-			return nil, err
+var errNilChange = errors.New("fieldmerge: the change is a nil function")
+
+// changed runs a change on a copy of a live record.
+func (d *Domain[T]) changed(rec record, change func(*T) error) (update, error) {
+	rd, err := d.plan.read(d.rules, rec)
+	if err != nil {
+		return update{}, err
+	}
+	v := new(T)
+	rv := reflect.ValueOf(v).Elem()
+	d.plan.root.fill(rd, "", rv)
+	before, err := d.plan.image(rv)
+	if err != nil {
+		return update{}, err
+	}
+	if err := change(v); err != nil {
+		return update{}, err
+	}
+	after, err := d.plan.image(rv)
+	if err != nil {
+		return update{}, err
+	}
+	return d.plan.turn(rd, before, after), nil
+}
+
+// turn is the update that makes of a record what differs between two images.
+func (p *plan) turn(rd *reading, before, after *image) update {
+	c := after.changes(p, before, func(path string) []byte { return rd.stored(p, path) })
+	c.unsetMaps(rd)
+	return update{changes: c}
+}
+
+// unsetMaps makes changes that unset a map unset all below it, too, what only other
+// releases know of included.
+func (c changes) unsetMaps(rd *reading) {
+	if rd.view == nil {
+		return
+	}
+	for path, val := range c {
+		if val != nil {
+			continue
 		}
-		root, err := tree(all)
-		if err != nil {
-			return nil, err
+		for i := rd.view.firstBelow(path); i < len(rd.view.fields) && isBelow(rd.view.fields[i].path, path); i++ {
+			c[rd.view.fields[i].path] = nil
 		}
-		current := make(leaves, len(all))
-		for _, f := range all {
-			current[f.path] = f.sibling.Value
-		}
-		root.addTo(current, nil) // maps that only the fields below them tell of
-		return p.changes(current)
-	})
+	}
+}
+
+// created are the fields that a new record of the image has.
+func (p *plan) created(img *image) changes {
+	none := &image{slots: make([]cell, len(img.slots))}
+	return img.changes(p, none, func(string) []byte { return nil }).addMarkers()
 }
 
 // Replace writes a new version of a record, to, against the version it was made from:
 // the fields in which the two differ are written, all others stay as they are now. A
 // field that differs is written even if it changed here since from was read: the region
-// knew of that change, so it counts as overwritten knowingly and is not reported.
-// There is no call that takes the new version alone, since that would put back every
-// field that changed since the caller read it. A record that is not live is
+// knew of that change, so it counts as overwritten knowingly and is not reported. [Domain.Put]
+// refuses instead. There is no call that takes the new version alone, since that would
+// put back every field that changed since the caller read it. A record that is not live is
 // ErrNotFound.
-func (d *Domain) Replace(ctx context.Context, key string, from, to map[string]any) (fieldwise.Receipt, error) {
-	before, err := flatten(from)
+func (d *Domain[T]) Replace(ctx context.Context, key string, from, to T) (fieldwise.Receipt, error) {
+	before, err := d.plan.image(reflect.ValueOf(&from).Elem())
 	if err != nil {
 		return fieldwise.Receipt{}, d.fail("replace", key, fmt.Errorf("from: %w", err))
 	}
-	after, err := flatten(to)
+	after, err := d.plan.image(reflect.ValueOf(&to).Elem())
 	if err != nil {
 		return fieldwise.Receipt{}, d.fail("replace", key, fmt.Errorf("to: %w", err))
 	}
-	return d.update(ctx, "replace", key, func(record) (changes, error) { return diff(before, after), nil })
-}
-
-// Upsert creates the record, or sets the given fields of a live one; fields that doc
-// does not name stay.
-func (d *Domain) Upsert(ctx context.Context, key string, doc map[string]any) (fieldwise.Receipt, error) {
-	fields, err := flatten(doc)
-	if err != nil {
-		return fieldwise.Receipt{}, d.fail("upsert", key, err)
-	}
-	return d.write(ctx, "upsert", key, func(dst []byte, r record, at fieldwise.Version) ([]byte, error) {
-		if !r.live() {
-			return appendCreate(dst, r, fields, at)
+	return d.update(ctx, "replace", key, nil, func(rec record) (update, error) {
+		rd, err := d.plan.read(d.rules, rec)
+		if err != nil {
+			return update{}, err
 		}
-		return d.schema.appendUpdate(dst, r, diff(nil, fields), at)
+		return d.plan.turn(rd, before, after), nil
 	})
 }
 
-// Delete deletes a record; one that is not live is ErrNotFound. A delete wins over
-// updates that do not know of it; each region reports what it drops.
-func (d *Domain) Delete(ctx context.Context, key string) (fieldwise.Receipt, error) {
-	m := d.schema.Merger()
-	receipt, err := d.store.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
-		if !m.Live(state) {
-			return nil, fieldwise.ErrNotFound
+// Read returns a record like [Domain.Get], and a token for a later write on just that.
+func (d *Domain[T]) Read(ctx context.Context, key string) (v T, token Token, err error) {
+	var wrong error
+	err = d.read(ctx, "read", key, func(rec record) error {
+		if v, err = d.value(rec); err != nil && !isFieldError(err) {
+			return err
 		}
-		return m.Delete(dst, state, at)
-	})
-	return receipt, d.fail("delete", key, err)
-}
-
-// Get returns a record as the policies show it, or ErrNotFound.
-func (d *Domain) Get(ctx context.Context, key string) (map[string]any, error) {
-	doc, live, err := d.read(ctx, key)
-	if err == nil && !live {
-		err = fieldwise.ErrNotFound
-	}
-	return doc, d.fail("get", key, err)
-}
-
-// Siblings lists the values of one field of a live record that were written without
-// knowledge of each other, oldest first, whatever the policy shows: one where there is no
-// conflict, none where nothing was ever written at the path. crdt.DecodeValue decodes
-// them; they are the caller's.
-func (d *Domain) Siblings(ctx context.Context, key, path string) ([]fieldwise.Sibling, error) {
-	var all []fieldwise.Sibling
-	err := d.store.Read(ctx, key, func(state []byte) error {
-		r, err := cutRecord(state)
+		wrong = err
+		img, err := d.plan.image(reflect.ValueOf(&v).Elem())
 		if err != nil {
 			return err
 		}
-		if !r.live() {
-			return fieldwise.ErrNotFound
-		}
-		t, fields, err := r.fields()
-		if err != nil {
-			return err
-		}
-		all, err = lattice.Siblings(nil, t, bytes.Clone(lattice.FindField(fields, path, lattice.KindRegister)))
+		token, err = newToken(rec, img.values(d.plan))
 		return err
 	})
-	return all, d.fail("siblings of", key, err)
+	if err == nil {
+		err = d.fail("read", key, wrong)
+	}
+	return v, token, err
+}
+
+// Put writes a new version of a record, to, against what the token's reader was shown: the
+// fields in which the two differ are written under the rules of [IfMatch], all others stay
+// as they are now.
+func (d *Domain[T]) Put(ctx context.Context, key string, token Token, to T) (fieldwise.Receipt, error) {
+	after, err := d.plan.image(reflect.ValueOf(&to).Elem())
+	if err != nil {
+		return fieldwise.Receipt{}, d.fail("put", key, err)
+	}
+	return d.update(ctx, "put", key, []WriteOption{IfMatch(token)}, func(rec record) (update, error) {
+		rd, err := d.plan.read(d.rules, rec)
+		if err != nil {
+			return update{}, err
+		}
+		return d.plan.turn(rd, token.image(d.plan), after), nil
+	})
+}
+
+// Upsert updates a record like [Domain.Update], or creates it like [Domain.Create] from
+// what change makes of the zero value.
+func (d *Domain[T]) Upsert(ctx context.Context, key string, change func(*T) error) (fieldwise.Receipt, error) {
+	if change == nil {
+		return fieldwise.Receipt{}, d.fail("upsert", key, errNilChange)
+	}
+	return d.write(ctx, "upsert", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
+		if rec.live() {
+			u, err := d.changed(rec, change)
+			if err != nil {
+				return nil, err
+			}
+			return d.rules.appendUpdate(dst, rec, u, at)
+		}
+		v := new(T)
+		if err := change(v); err != nil {
+			return nil, err
+		}
+		img, err := d.plan.image(reflect.ValueOf(v).Elem())
+		if err != nil {
+			return nil, err
+		}
+		return appendCreate(dst, rec, d.plan.created(img), at)
+	})
+}
+
+// Get returns a record as the policies show it, or ErrNotFound. Where a stored value does
+// not fit the Go type of its field, as between two releases of which one changed the type,
+// the record comes with an error that matches [ErrField]: the fields it names are zero,
+// all others are good.
+func (d *Domain[T]) Get(ctx context.Context, key string) (v T, err error) {
+	var wrong error
+	err = d.read(ctx, "get", key, func(rec record) error {
+		v, wrong = d.value(rec)
+		if isFieldError(wrong) {
+			return nil
+		}
+		return wrong
+	})
+	if err == nil {
+		err = d.fail("get", key, wrong)
+	}
+	return v, err
+}
+
+// value is a live record as a T; an error that matches ErrField comes with it.
+func (d *Domain[T]) value(rec record) (v T, err error) {
+	rd, err := d.plan.read(d.rules, rec)
+	if err != nil {
+		return v, err
+	}
+	p := new(T)
+	d.plan.root.fill(rd, "", reflect.ValueOf(p).Elem())
+	if len(rd.errs) > 0 {
+		all := make([]error, len(rd.errs))
+		for i, e := range rd.errs {
+			all[i] = e
+		}
+		err = errors.Join(all...)
+	}
+	return *p, err
 }
 
 // All yields the live records whose keys start with prefix, in the byte order of their
-// keys. Each record is read when it is its turn: the sequence is not a snapshot of the
-// domain. An error ends it.
-func (d *Domain) All(ctx context.Context, prefix string) iter.Seq2[Document, error] {
-	return func(yield func(Document, error) bool) {
-		for key, err := range d.store.Keys(ctx, prefix) {
-			var doc map[string]any
-			live := true
-			if err == nil {
-				doc, live, err = d.read(ctx, key)
-			}
-			if !live && err == nil {
-				continue // deleted since it was listed
-			}
-			if !yield(Document{Key: key, Fields: doc}, d.fail("read", key, err)) || err != nil {
-				return
-			}
+// keys. Each record is read when it is its turn: the sequence is no snapshot of the
+// domain, a record that comes or goes meanwhile may be in it or not, and each is as
+// [Domain.Get] would return it at that moment. A record with fields that do not fit
+// comes with its error; any other error ends the sequence.
+func (d *Domain[T]) All(ctx context.Context, prefix string) iter.Seq2[Record[T], error] {
+	return all(ctx, &d.records, prefix, d.value)
+}
+
+// decode is the value of a field as its Go type has it or, where it does not fit or is not
+// in the schema, as a JSON-shaped record has it.
+func (p *plan) decode(path string, val []byte) any {
+	if l := p.leafAt(path); l != nil {
+		v := reflect.New(l.typ).Elem()
+		if err := l.codec.Decode(val, v); err == nil {
+			return v.Interface()
 		}
 	}
+	return decodeAny(path, val)
 }
 
-func (d *Domain) read(ctx context.Context, key string) (doc map[string]any, live bool, err error) {
-	err = d.store.Read(ctx, key, func(state []byte) error {
-		r, err := cutRecord(state)
-		if live = r.live(); err != nil || !live {
-			return err
-		}
-		doc, err = d.schema.document(r)
-		return err
-	})
-	return doc, live, err
-}
-
-// update writes changes to a live record.
-func (d *Domain) update(ctx context.Context, doing, key string, change func(record) (changes, error)) (fieldwise.Receipt, error) {
-	return d.write(ctx, doing, key, func(dst []byte, r record, at fieldwise.Version) ([]byte, error) {
-		if !r.live() {
-			return nil, fieldwise.ErrNotFound
-		}
-		c, err := change(r)
-		if err != nil {
-			return nil, err
-		}
-		return d.schema.appendUpdate(dst, r, c, at)
-	})
-}
-
-func (d *Domain) write(ctx context.Context, doing, key string, change func(dst []byte, r record, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
-	receipt, err := d.store.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
-		r, err := cutRecord(state)
-		if err != nil {
-			return nil, err
-		}
-		return change(dst, r, at)
-	})
-	return receipt, d.fail(doing, key, err)
-}
-
-func (d *Domain) fail(doing, key string, err error) error {
-	if err == nil {
-		return nil
+func decodeAny(_ string, val []byte) any {
+	v, err := value.Any(val)
+	if err != nil {
+		return fmt.Sprintf("(%d bytes: %v)", len(val), err)
 	}
-	if limit := (*fieldwise.LimitError)(nil); errors.As(err, &limit) {
-		limit.Key = key
-	}
-	return fmt.Errorf("%s: %s %.80q: %w", d.name, doing, key, err)
+	return v
 }

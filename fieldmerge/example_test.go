@@ -27,15 +27,15 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
 	if err != nil {
 		log.Fatal(err)
 	}
-	here, err := fieldmerge.Open(eu, "profiles", schema)
+	here, err := fieldmerge.OpenDocuments(eu, "profiles", schema)
 	if err != nil {
 		log.Fatal(err)
 	}
-	there, err := fieldmerge.Open(us, "profiles", schema)
+	there, err := fieldmerge.OpenDocuments(us, "profiles", schema)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func Example() {
 	if err := eu.WaitApplied(ctx, address); err != nil {
 		log.Fatal(err)
 	}
-	for _, profiles := range []*fieldmerge.Domain{here, there} {
+	for _, profiles := range []*fieldmerge.Documents{here, there} {
 		asha, err := profiles.Get(ctx, "asha")
 		if err != nil {
 			log.Fatal(err)
@@ -77,7 +77,7 @@ func Example() {
 
 // A new version of a record is written against the version that it was made from: what
 // others changed since then stays.
-func ExampleDomain_Replace() {
+func ExampleDocuments_Replace() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "fieldmerge")
 	if err != nil {
@@ -85,11 +85,11 @@ func ExampleDomain_Replace() {
 	}
 	eu := open(ctx, dir, "eu-west-1", 0)
 	defer cleanUp(dir, eu)
-	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
 	if err != nil {
 		log.Fatal(err)
 	}
-	profiles, err := fieldmerge.Open(eu, "profiles", schema)
+	profiles, err := fieldmerge.OpenDocuments(eu, "profiles", schema)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -29,31 +29,31 @@ func allocated(limit uint64, f func()) (n uint64) {
 }
 
 // fuzzSeeds are states of all shapes.
-func fuzzSeeds(t require.TestingT, schema *fieldmerge.Schema) (seeds [][]byte) {
+func fuzzSeeds(t require.TestingT, schema *fieldmerge.DocumentSchema) (seeds [][]byte) {
 	ctx := context.Background()
 	a, b := newStepped(schema.Merger(), "a", 1), newStepped(schema.Merger(), "bb", 1<<63)
-	use := func(s *stepped, f func(d *fieldmerge.Domain) error) {
-		d, err := fieldmerge.Open(s, "d", schema)
+	use := func(s *stepped, f func(d *fieldmerge.Documents) error) {
+		d, err := fieldmerge.OpenDocuments(s, "d", schema)
 		require.NoError(t, err)
 		require.NoError(t, f(d))
 		seeds = append(seeds, s.delta, s.state)
 	}
-	use(a, func(d *fieldmerge.Domain) error {
+	use(a, func(d *fieldmerge.Documents) error {
 		_, err := d.Create(ctx, key, map[string]any{"a": 1, "": "x", "address-long": map[string]any{"x": []any{nil}}, "e.c": map[string]any{}})
 		return err
 	})
-	use(b, func(d *fieldmerge.Domain) error {
+	use(b, func(d *fieldmerge.Documents) error {
 		_, err := d.Create(ctx, key, map[string]any{"address-long": 2, "n": map[string]any{"x": bytes.Repeat([]byte("v"), 300)}})
 		return err
 	})
 	b.join(t, a.state)
-	use(b, func(d *fieldmerge.Domain) error {
+	use(b, func(d *fieldmerge.Documents) error {
 		_, err := d.Patch(ctx, key, fieldmerge.Patch{Set: map[string]any{"n.x": 7}, Unset: []string{"a"}})
 		return err
 	})
-	use(a, func(d *fieldmerge.Domain) error { _, err := d.Delete(ctx, key); return err })
+	use(a, func(d *fieldmerge.Documents) error { _, err := d.Delete(ctx, key); return err })
 	a.join(t, b.state)
-	use(a, func(d *fieldmerge.Domain) error { _, err := d.Create(ctx, key, nil); return err })
+	use(a, func(d *fieldmerge.Documents) error { _, err := d.Create(ctx, key, nil); return err })
 	return append(seeds, nil, []byte{1, 0xc4, 0}, []byte{1, 0xc6, 0xff, 0xff, 0xff, 0xff}, []byte{2, 0xc4, 0})
 }
 
@@ -124,13 +124,13 @@ func FuzzMergeRecord(f *testing.F) {
 }
 
 // readBack renders the state and writes to it; neither may panic.
-func readBack(t *testing.T, schema *fieldmerge.Schema, state []byte) {
-	d, err := fieldmerge.Open(&region{state: state}, "d", schema)
+func readBack(t *testing.T, schema *fieldmerge.DocumentSchema, state []byte) {
+	d, err := fieldmerge.OpenDocuments(&region{state: state}, "d", schema)
 	require.NoError(t, err)
 	_, _ = d.Get(context.Background(), key)
 	s := newStepped(schema.Merger(), "zz", 9)
 	s.state, s.time = state, fieldwise.MaxTimestamp-1
-	d, err = fieldmerge.Open(s, "d", schema)
+	d, err = fieldmerge.OpenDocuments(s, "d", schema)
 	require.NoError(t, err)
-	_, _ = d.Upsert(context.Background(), key, map[string]any{"n": map[string]any{"x": 1}, "address-long": nil})
+	_, _ = d.Upsert(context.Background(), key, setting(map[string]any{"n": map[string]any{"x": 1}, "address-long": nil}))
 }

@@ -92,9 +92,9 @@ func obeysLaws(t *rapid.T, m fieldwise.Merger, all [][]byte) {
 func TestLawsOfRecords(t *testing.T) {
 	schema := mixedSchema(t)
 	upsert := func(t *rapid.T, r *region, doc map[string]any) {
-		d, err := fieldmerge.Open(r, "d", schema)
+		d, err := fieldmerge.OpenDocuments(r, "d", schema)
 		require.NoError(t, err)
-		_, err = d.Upsert(context.Background(), key, doc)
+		_, err = d.Upsert(context.Background(), key, setting(doc))
 		require.NoError(t, err)
 	}
 	histories(t, 2500, 5000, func(t *rapid.T) {
@@ -168,7 +168,7 @@ func TestLawsHoldByCheckLaws(t *testing.T) {
 		}
 		for range 8 {
 			r := regions[rng.IntN(3)]
-			d, err := fieldmerge.Open(r, "d", schema)
+			d, err := fieldmerge.OpenDocuments(r, "d", schema)
 			require.NoError(t, err)
 			switch rng.IntN(6) {
 			case 0:
@@ -176,7 +176,7 @@ func TestLawsHoldByCheckLaws(t *testing.T) {
 			case 1:
 				_, err = d.Create(ctx, key, map[string]any{"address-long": "x", "n": map[string]any{}})
 			default:
-				_, err = d.Upsert(ctx, key, map[string]any{"a": rng.IntN(3), "n": map[string]any{"x": rng.IntN(2)}})
+				_, err = d.Upsert(ctx, key, setting(map[string]any{"a": rng.IntN(3), "n": map[string]any{"x": rng.IntN(2)}}))
 			}
 			require.True(t, expected(err), err)
 			samples = append(samples, r.state)

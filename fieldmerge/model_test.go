@@ -19,7 +19,7 @@ func TestPropertyOneRegionIsAMapOfDocuments(t *testing.T) {
 	schema := mixedSchema(t)
 	histories(t, 1500, 2500, func(t *rapid.T) {
 		host := mapstore.New(fieldwise.Origin{Region: "a", Incarnation: 1}, func() time.Time { return time.UnixMilli(1) })
-		d, err := fieldmerge.Open(host, "d", schema)
+		d, err := fieldmerge.OpenDocuments(host, "d", schema)
 		require.NoError(t, err)
 		model := make(map[string]map[string]any)
 		keys := []string{"", "k", "ka", "kb", "z"}
@@ -100,7 +100,7 @@ func TestPropertyOneRegionIsAMapOfDocuments(t *testing.T) {
 					next = make(map[string]any)
 				}
 				overlay(next, clone(doc))
-				receipt, err := d.Upsert(ctx(), k, doc)
+				receipt, err := d.Upsert(ctx(), k, setting(doc))
 				check(receipt, err, nil, !live || !maps.Equal(flatten(old), flatten(next)))
 				model[k] = next
 			case 6:
@@ -117,13 +117,13 @@ func TestPropertyOneRegionIsAMapOfDocuments(t *testing.T) {
 			}
 		}
 		for _, prefix := range []string{"", "k", "x"} {
-			var want []fieldmerge.Document
+			var want []fieldmerge.Record[map[string]any]
 			for _, k := range slices.Sorted(maps.Keys(model)) {
 				if len(k) >= len(prefix) && k[:len(prefix)] == prefix {
-					want = append(want, fieldmerge.Document{Key: k, Fields: model[k]})
+					want = append(want, fieldmerge.Record[map[string]any]{Key: k, Value: model[k]})
 				}
 			}
-			var got []fieldmerge.Document
+			var got []fieldmerge.Record[map[string]any]
 			for document, err := range d.All(ctx(), prefix) {
 				require.NoError(t, err)
 				got = append(got, document)
@@ -131,6 +131,11 @@ func TestPropertyOneRegionIsAMapOfDocuments(t *testing.T) {
 			require.Equal(t, want, got)
 		}
 	})
+}
+
+// setting is a change that sets what doc names.
+func setting(doc map[string]any) func(map[string]any) error {
+	return func(d map[string]any) error { overlay(d, clone(doc)); return nil }
 }
 
 // overlay sets what doc names; maps are laid over maps.

@@ -53,7 +53,7 @@ func (r record) fields() (t lattice.Table, fields []byte, err error) {
 // [Schema.Merger] for how to get one. The zero value has no policies: it joins all the
 // same and reports no conflicts. It is safe for concurrent use.
 type Merger struct {
-	schema *Schema
+	rules *rules
 }
 
 var (
@@ -156,9 +156,18 @@ func (Merger) Delete(dst, state []byte, at fieldwise.Version) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return appendDelete(dst, r, t, fields, at, nil)
+}
+
+// appendDelete appends the delta that deletes a live record; under a token it has seen
+// what the token has.
+func appendDelete(dst []byte, r record, t lattice.Table, fields []byte, at fieldwise.Version, token *Token) ([]byte, error) {
 	d, err := lattice.NewDelta(t, at)
 	if err != nil {
 		return nil, err
+	}
+	if token != nil {
+		d.Knowing(token.seen)
 	}
 	return d.AppendSeen(wire.AppendUint(dst, r.life+1), fields)
 }

@@ -41,15 +41,17 @@ func TestWritesToTheDeadAndTheLiving(t *testing.T) {
 	a := newSite(t, s, "a")
 	check := func() {
 		state := a.state
-		for name, write := range map[string]func(*fieldmerge.Domain) (fieldwise.Receipt, error){
-			"update": func(d *fieldmerge.Domain) (fieldwise.Receipt, error) {
+		for name, write := range map[string]func(*fieldmerge.Documents) (fieldwise.Receipt, error){
+			"update": func(d *fieldmerge.Documents) (fieldwise.Receipt, error) {
 				return d.Update(ctx(), key, func(d map[string]any) error { d["f"] = 1; return nil })
 			},
-			"patch": func(d *fieldmerge.Domain) (fieldwise.Receipt, error) {
+			"patch": func(d *fieldmerge.Documents) (fieldwise.Receipt, error) {
 				return d.Patch(ctx(), key, fieldmerge.Patch{Set: doc{"f": 1}})
 			},
-			"replace": func(d *fieldmerge.Domain) (fieldwise.Receipt, error) { return d.Replace(ctx(), key, nil, doc{"f": 1}) },
-			"delete":  func(d *fieldmerge.Domain) (fieldwise.Receipt, error) { return d.Delete(ctx(), key) },
+			"replace": func(d *fieldmerge.Documents) (fieldwise.Receipt, error) {
+				return d.Replace(ctx(), key, nil, doc{"f": 1})
+			},
+			"delete": func(d *fieldmerge.Documents) (fieldwise.Receipt, error) { return d.Delete(ctx(), key) },
 		} {
 			receipt, err := write(a.domain)
 			require.ErrorIs(t, err, fieldwise.ErrNotFound, name)
@@ -66,7 +68,7 @@ func TestWritesToTheDeadAndTheLiving(t *testing.T) {
 	a.shows(doc{}) // a record without fields exists
 	a.delete(2)
 	check()
-	_, err = a.domain.Upsert(ctx(), key, doc{"f": int64(2)})
+	_, err = a.domain.Upsert(ctx(), key, setting(doc{"f": int64(2)}))
 	require.NoError(t, err, "upsert creates")
 	a.shows(doc{"f": int64(2)})
 }
@@ -210,7 +212,7 @@ func TestSiblingsOfAField(t *testing.T) {
 	b.take(mine)
 	siblings, err := a.domain.Siblings(ctx(), key, "f")
 	require.NoError(t, err)
-	require.Equal(t, []fieldwise.Sibling{{Version: version(2, "a"), Value: []byte{2}}, {Version: version(3, "b")}}, siblings)
+	require.Equal(t, []fieldmerge.Sibling[any]{{Version: version(2, "a"), Value: int64(2)}, {Version: version(3, "b"), Absent: true, Shown: true}}, siblings)
 	siblings, err = a.domain.Siblings(ctx(), key, "g")
 	require.NoError(t, err)
 	require.Empty(t, siblings)
@@ -309,12 +311,12 @@ func TestWhatTheShapeHidStaysHidden(t *testing.T) {
 		return a
 	}
 	a := collide()
-	a.at(10, func(d *fieldmerge.Domain) (fieldwise.Receipt, error) {
+	a.at(10, func(d *fieldmerge.Documents) (fieldwise.Receipt, error) {
 		return d.Update(ctx(), key, func(d map[string]any) error { delete(d, "n"); return nil })
 	})
 	a.shows(doc{})
 	a = collide()
-	a.at(10, func(d *fieldmerge.Domain) (fieldwise.Receipt, error) {
+	a.at(10, func(d *fieldmerge.Documents) (fieldwise.Receipt, error) {
 		return d.Update(ctx(), key, func(d map[string]any) error { d["n"] = doc{"y": 2}; return nil })
 	})
 	a.shows(doc{"n": doc{"y": int64(2)}})
@@ -330,7 +332,7 @@ func TestWhatTheShapeHidStaysHidden(t *testing.T) {
 	x.create(5, doc{"n": doc{"x": int64(1)}})
 	x.take(b.create(1, doc{"n": int64(5)}))
 	x.set(6, doc{"n.x": int64(2)})
-	x.at(10, func(d *fieldmerge.Domain) (fieldwise.Receipt, error) {
+	x.at(10, func(d *fieldmerge.Documents) (fieldwise.Receipt, error) {
 		return d.Update(ctx(), key, func(d map[string]any) error { delete(d["n"].(map[string]any), "x"); return nil })
 	})
 	x.shows(doc{"n": doc{}})
@@ -398,7 +400,7 @@ func TestPathsThatAreNotWellFormed(t *testing.T) {
 		_, err = a.domain.Patch(ctx(), key, fieldmerge.Patch{Unset: []string{path}})
 		require.EqualError(t, err, `d: patch "k": `+text)
 	}
-	_, err := a.domain.Upsert(ctx(), key, doc{"a\xff": 1})
+	_, err := a.domain.Upsert(ctx(), key, setting(doc{"a\xff": 1}))
 	require.ErrorIs(t, err, fieldmerge.ErrPath)
 	for _, p := range []fieldmerge.Patch{
 		{Set: doc{"n": 1, "n.x": 1}},
@@ -445,7 +447,7 @@ func TestWhatChangesNothingWritesNothing(t *testing.T) {
 			return a.domain.Patch(ctx(), key, fieldmerge.Patch{Unset: []string{"gone", "n.y"}})
 		},
 		"replace": func() (fieldwise.Receipt, error) { return a.domain.Replace(ctx(), key, doc{"f": 9}, doc{"f": 1}) },
-		"upsert":  func() (fieldwise.Receipt, error) { return a.domain.Upsert(ctx(), key, d) },
+		"upsert":  func() (fieldwise.Receipt, error) { return a.domain.Upsert(ctx(), key, setting(d)) },
 	} {
 		receipt, err := write()
 		require.NoError(t, err, name)
@@ -470,7 +472,7 @@ func TestReplaceDoesNotPutStaleFieldsBack(t *testing.T) {
 	a.take(b.state)
 	to := clone(read)
 	to["name"] = "Asha R."
-	a.at(4, func(d *fieldmerge.Domain) (fieldwise.Receipt, error) { return d.Replace(ctx(), key, read, to) })
+	a.at(4, func(d *fieldmerge.Documents) (fieldwise.Receipt, error) { return d.Replace(ctx(), key, read, to) })
 	a.shows(doc{"name": "Asha R.", "phone": "222"})
 	require.NotContains(t, string(a.delta), "phone")
 }
@@ -616,7 +618,7 @@ func TestPoliciesByPattern(t *testing.T) {
 }
 
 func TestSchemaErrorsAllAtOnce(t *testing.T) {
-	_, err := fieldmerge.NewSchema(
+	_, err := fieldmerge.NewDocumentSchema(
 		fieldmerge.Field(`a\`, fieldmerge.LWW),
 		fieldmerge.Field("a.**.b", fieldmerge.LWW),
 		fieldmerge.Field("twice", fieldmerge.LWW),
@@ -629,17 +631,17 @@ func TestSchemaErrorsAllAtOnce(t *testing.T) {
 		`fieldmerge: invalid schema: field "a.**.b": "**" stands in the middle; it may only be the last segment`,
 		`fieldmerge: invalid schema: field "twice" has two strategies; name each pattern once`,
 		`fieldmerge: invalid schema: field "twice": strategy "priority" needs Ranks(...), the region that prevails first`,
-		`fieldmerge: invalid schema: field "b": unknown strategy "newest"; use "lww" or "priority"`,
+		`fieldmerge: invalid schema: field "b": unknown strategy "newest"; use "lww", "earliest", "priority" or "custom=NAME"`,
 		`fieldmerge: invalid schema: no Default(...); say which strategy fields have that no pattern matches`,
 	}, "\n"))
-	_, err = fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Default(fieldmerge.LWW), fieldmerge.Ranks("a", "B", "a"))
+	_, err = fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Default(fieldmerge.LWW), fieldmerge.Ranks("a", "B", "a"))
 	require.ErrorIs(t, err, fieldwise.ErrRegion)
 	require.EqualError(t, err, strings.Join([]string{
-		`fieldmerge: invalid schema: regionpriority: invalid ranks: rank 2: fieldwise: invalid region name: "B" has 'B' at byte 0; only a-z, 0-9 and '-' are allowed`,
+		`fieldmerge: invalid schema: Ranks: regionpriority: invalid ranks: rank 2: fieldwise: invalid region name: "B" has 'B' at byte 0; only a-z, 0-9 and '-' are allowed`,
 		`regionpriority: invalid ranks: "a" has ranks 1 and 3; name each region once`,
 		`fieldmerge: invalid schema: Default is given 2 times; give it once`,
 	}, "\n"))
-	_, err = fieldmerge.Open(newStepped(fieldmerge.Merger{}, "a", 1), "d", nil)
+	_, err = fieldmerge.OpenDocuments(newStepped(fieldmerge.Merger{}, "a", 1), "d", nil)
 	require.ErrorIs(t, err, fieldmerge.ErrSchema)
 }
 

@@ -137,13 +137,13 @@ func dropNoOps(e map[string]string, seen flat) {
 // fieldActs are random writes through the typed face. reads are documents that a caller
 // in the region read earlier, and still holds.
 type fieldActs struct {
-	schema *fieldmerge.Schema
+	schema *fieldmerge.DocumentSchema
 	reads  map[int][]map[string]any
 }
 
 func (a *fieldActs) act(w *world, r *region) {
 	t, ctx := w.t, context.Background()
-	d, err := fieldmerge.Open(r, "d", a.schema)
+	d, err := fieldmerge.OpenDocuments(r, "d", a.schema)
 	require.NoError(t, err)
 	before, err := d.Get(ctx, key)
 	live := err == nil
@@ -222,7 +222,7 @@ func (a *fieldActs) act(w *world, r *region) {
 		name = "upsert"
 		doc := drawDoc(t)
 		want = flatten(doc)
-		_, err = d.Upsert(ctx, key, doc)
+		_, err = d.Upsert(ctx, key, setting(doc))
 	case live && k < 17:
 		name = "delete"
 		_, err = d.Delete(ctx, key)
@@ -231,7 +231,7 @@ func (a *fieldActs) act(w *world, r *region) {
 		doc := drawDoc(t)
 		want, exact = flatten(doc), doc
 		if rapid.Bool().Draw(t, "upsert") && !live {
-			_, err = d.Upsert(ctx, key, doc)
+			_, err = d.Upsert(ctx, key, setting(doc))
 		} else {
 			_, err = d.Create(ctx, key, doc)
 		}
@@ -284,16 +284,16 @@ func (a *fieldActs) act(w *world, r *region) {
 	}
 }
 
-func newSchema(t require.TestingT, options ...fieldmerge.Option) *fieldmerge.Schema {
-	s, err := fieldmerge.NewSchema(options...)
+func newSchema(t require.TestingT, options ...fieldmerge.Option) *fieldmerge.DocumentSchema {
+	s, err := fieldmerge.NewDocumentSchema(options...)
 	require.NoError(t, err)
 	return s
 }
 
 // docOf reads a state through the typed face.
-func docOf(t require.TestingT, s *fieldmerge.Schema) func([]byte) flat {
+func docOf(t require.TestingT, s *fieldmerge.DocumentSchema) func([]byte) flat {
 	return func(state []byte) flat {
-		d, err := fieldmerge.Open(&region{state: state}, "d", s)
+		d, err := fieldmerge.OpenDocuments(&region{state: state}, "d", s)
 		require.NoError(t, err)
 		doc, err := d.Get(context.Background(), key)
 		if err != nil {
@@ -304,7 +304,7 @@ func docOf(t require.TestingT, s *fieldmerge.Schema) func([]byte) flat {
 	}
 }
 
-func mixedSchema(t require.TestingT) *fieldmerge.Schema {
+func mixedSchema(t require.TestingT) *fieldmerge.DocumentSchema {
 	return newSchema(t, fieldmerge.Default(fieldmerge.LWW), fieldmerge.Ranks("c", "a"),
 		fieldmerge.Field("n.**", fieldmerge.Priority), fieldmerge.Field("a", fieldmerge.Priority), fieldmerge.Field("address-*", fieldmerge.Priority))
 }

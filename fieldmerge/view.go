@@ -2,6 +2,7 @@ package fieldmerge
 
 import (
 	"fmt"
+	"sort"
 	"strings"
 
 	"github.com/fieldwise/fieldwise"
@@ -15,82 +16,248 @@ var emptyMap = []byte{0x80}
 
 func isMap(val []byte) bool { return len(val) == 1 && val[0] == emptyMap[0] }
 
-// shown is what a reader sees of one field.
-type shown struct {
-	path    string
-	sibling fieldwise.Sibling
-	equal   []fieldwise.Version // of further siblings with the same value
+var errFieldEnds = fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
+
+// view is what the policies show of a record.
+type view struct {
+	fields []shown // by path, unset ones included
+	nested bool    // a path leads into a map
 }
 
-// resolve lists what the policies show of each field, by path, and apart from it the
-// fields that are unset.
-func (s *Schema) resolve(r record) (all, unset []shown, err error) {
-	t, fields, err := r.fields()
-	if err != nil {
-		return nil, nil, err
+// shown is what a reader sees of one field.
+type shown struct {
+	path     string
+	sibling  fieldwise.Sibling   // without a Value: unset
+	newest   fieldwise.Version   // of what the field's siblings are, for the shape
+	equal    []fieldwise.Version // of further siblings with the same value
+	siblings int
+	hidden   bool // by the shape
+}
+
+func (f *shown) found() found {
+	if f.hidden {
+		return found{written: true}
 	}
+	return found{val: f.sibling.Value, written: true}
+}
+
+// shown returns what a reader sees of a register, and how many siblings there are; of a
+// register without any, nothing.
+func (r *rules) shown(path string, t lattice.Table, register []byte) (s fieldwise.Sibling, siblings int, err error) {
+	var few [4]fieldwise.Sibling
+	all, err := lattice.Siblings(few[:0], t, register)
+	if err != nil || len(all) == 0 {
+		return fieldwise.Sibling{}, 0, err
+	}
+	if len(all) == 1 {
+		return all[0], 1, nil
+	}
+	s, _ = lattice.Show(r.policy(path), all)
+	return s, len(all), nil
+}
+
+// view reads a record by the rules.
+func (r *rules) view(rec record) (*view, error) {
+	t, fields, err := rec.fields()
+	if err != nil {
+		return nil, err
+	}
+	v := &view{}
 	var siblings []fieldwise.Sibling
 	for len(fields) > 0 {
 		f, rest, ok := lattice.CutField(fields)
 		if !ok {
-			return nil, nil, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
+			return nil, errFieldEnds
 		}
 		fields = rest
 		if f.Kind != lattice.KindRegister {
 			continue
 		}
 		if siblings, err = lattice.Siblings(siblings[:0], t, f.Body); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if len(siblings) == 0 {
 			continue
 		}
-		path := string(f.Name)
-		one := shown{path: path, sibling: siblings[0]}
+		one := shown{path: string(f.Name), sibling: siblings[0], newest: siblings[len(siblings)-1].Version, siblings: len(siblings)}
 		if len(siblings) > 1 {
-			one.sibling, _ = lattice.Show(s.policy(path), siblings)
+			one.sibling, _ = lattice.Show(r.policy(one.path), siblings)
+			if !one.sibling.Version.IsZero() {
+				one.newest = one.sibling.Version
+			}
 		}
 		for _, s := range siblings {
 			if s.Version != one.sibling.Version && lattice.SameValue(s, one.sibling) {
 				one.equal = append(one.equal, s.Version)
 			}
 		}
-		if one.sibling.Value != nil {
-			all = append(all, one)
-		} else {
-			unset = append(unset, one)
-		}
+		v.nested = v.nested || strings.IndexByte(one.path, '.') >= 0
+		v.fields = append(v.fields, one)
 	}
-	return all, unset, nil
+	if v.nested && v.clashes() {
+		root, err := v.tree()
+		if err != nil {
+			return nil, err
+		}
+		root.hidden(func(loser *shown, _ fieldwise.Version) { loser.hidden = true })
+	}
+	return v, nil
 }
 
-// node is a value in the tree that a record's paths span.
-type node struct {
+// clashes reports whether a path holds a value and something is below it, too.
+func (v *view) clashes() bool {
+	for i := range v.fields {
+		if f := &v.fields[i]; f.sibling.Value != nil && !isMap(f.sibling.Value) && v.below(f.path) {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns the field at a path, nil if there is none.
+func (v *view) find(path string) *shown {
+	if i := v.search(path); i < len(v.fields) && v.fields[i].path == path {
+		return &v.fields[i]
+	}
+	return nil
+}
+
+func (v *view) search(path string) int {
+	return sort.Search(len(v.fields), func(i int) bool { return v.fields[i].path >= path })
+}
+
+// firstBelow is where the fields below a path begin, which are neighbours.
+func (v *view) firstBelow(path string) int {
+	return sort.Search(len(v.fields), func(i int) bool {
+		p := v.fields[i].path
+		if len(p) > len(path) && p[:len(path)] == path {
+			return p[len(path)] >= '.'
+		}
+		return p > path
+	})
+}
+
+// below reports whether a reader sees something below a path.
+func (v *view) below(path string) bool {
+	for i := v.firstBelow(path); i < len(v.fields) && isBelow(v.fields[i].path, path); i++ {
+		if f := &v.fields[i]; f.sibling.Value != nil && !f.hidden {
+			return true
+		}
+	}
+	return false
+}
+
+// entries yields key and path of each entry of the map at a path that a reader sees.
+func (v *view) entries(path string) func(yield func(key, entry string) bool) {
+	return func(yield func(key, entry string) bool) {
+		last := ""
+		for i := v.firstBelow(path); i < len(v.fields) && isBelow(v.fields[i].path, path); i++ {
+			f := &v.fields[i]
+			if f.sibling.Value == nil || f.hidden {
+				continue
+			}
+			entry := f.path
+			for p := range parents(f.path) {
+				if len(p) > len(path) {
+					entry = p
+					break
+				}
+			}
+			if entry == last {
+				continue
+			}
+			last = entry
+			key, err := SplitPath(entry[len(path)+1:])
+			if err == nil && !yield(key[0], entry) {
+				return
+			}
+		}
+	}
+}
+
+// visible lists the values that a reader sees, by path.
+func (v *view) visible() leaves {
+	l := make(leaves, len(v.fields))
+	for i := range v.fields {
+		f := &v.fields[i]
+		if f.sibling.Value == nil || f.hidden {
+			continue
+		}
+		l[f.path] = f.sibling.Value
+		for p := range parents(f.path) {
+			if l[p] == nil {
+				l[p] = emptyMap // a map that only the fields below it tell of
+			}
+		}
+	}
+	return l
+}
+
+// document is the record as readers see it: the values that are visible, as ordinary Go values.
+func (v *view) document() (map[string]any, error) {
+	doc := make(map[string]any, len(v.fields))
+	for i := range v.fields {
+		f := &v.fields[i]
+		if f.sibling.Value == nil || f.hidden {
+			continue
+		}
+		segments, err := SplitPath(f.path)
+		if err != nil {
+			return nil, err
+		}
+		at := doc
+		for _, s := range segments[:len(segments)-1] {
+			inner, ok := at[s].(map[string]any)
+			if !ok {
+				inner = make(map[string]any)
+				at[s] = inner
+			}
+			at = inner
+		}
+		name := segments[len(segments)-1]
+		if isMap(f.sibling.Value) {
+			if at[name] == nil {
+				at[name] = make(map[string]any)
+			}
+			continue
+		}
+		if at[name], err = value.Any(f.sibling.Value); err != nil {
+			return nil, &FieldError{Field: f.path, Err: err}
+		}
+	}
+	return doc, nil
+}
+
+// node of a tree is what is shown at a path, with what is below it.
+type treeNode struct {
 	own      *shown // the value at the node's own path; nil if there is none
-	children map[string]*node
+	children map[string]*treeNode
 	newest   fieldwise.Version // of the values below
 }
 
-// tree hangs what is shown of each field up at its path.
-func tree(all []shown) (*node, error) {
-	root := &node{}
-	for i := range all {
-		f := &all[i]
+// tree hangs the values that the registers show up at their paths.
+func (v *view) tree() (*treeNode, error) {
+	root := &treeNode{}
+	for i := range v.fields {
+		f := &v.fields[i]
+		if f.sibling.Value == nil {
+			continue
+		}
 		segments, err := SplitPath(f.path)
 		if err != nil {
 			return nil, err
 		}
 		n := root
 		for _, segment := range segments {
-			if f.sibling.Version.Compare(n.newest) > 0 {
-				n.newest = f.sibling.Version
+			if f.newest.Compare(n.newest) > 0 {
+				n.newest = f.newest
 			}
 			child := n.children[segment]
 			if child == nil {
 				if n.children == nil {
-					n.children = make(map[string]*node)
+					n.children = make(map[string]*treeNode)
 				}
-				child = &node{}
+				child = &treeNode{}
 				n.children[segment] = child
 			}
 			n = child
@@ -101,7 +268,7 @@ func tree(all []shown) (*node, error) {
 }
 
 // find returns the node at a path below n, nil if nothing is there or below it.
-func (n *node) find(path string) (*node, error) {
+func (n *treeNode) find(path string) (*treeNode, error) {
 	segments, err := SplitPath(path)
 	for _, segment := range segments {
 		if n = n.children[segment]; n == nil {
@@ -113,48 +280,18 @@ func (n *node) find(path string) (*node, error) {
 
 // value reports whether n shows its own value rather than a map. Where a value and
 // something below it are both present, the side with the greater version shows.
-func (n *node) value() bool {
+func (n *treeNode) value() bool {
 	return n.own != nil && !isMap(n.own.sibling.Value) &&
-		(len(n.children) == 0 || n.own.sibling.Version.Compare(n.newest) > 0)
-}
-
-// document is the tree as ordinary Go values.
-func (n *node) document() (map[string]any, error) {
-	doc := make(map[string]any, len(n.children))
-	for segment, child := range n.children {
-		var err error
-		if child.value() {
-			doc[segment], err = value.Any(child.own.sibling.Value)
-		} else {
-			doc[segment], err = child.document()
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return doc, nil
-}
-
-// addTo adds what of the tree a reader sees to l, by path.
-func (n *node) addTo(l leaves, prefix []byte) {
-	for segment, child := range n.children {
-		path := appendSegment(prefix[:len(prefix):len(prefix)], segment)
-		if child.value() {
-			l[string(path)] = child.own.sibling.Value
-			continue
-		}
-		l[string(path)] = emptyMap
-		child.addTo(l, append(path, '.'))
-	}
+		(len(n.children) == 0 || n.own.newest.Compare(n.newest) > 0)
 }
 
 // hidden calls report for each value that the shape hides, with the newest version of
 // the side that shows.
-func (n *node) hidden(report func(loser *shown, winner fieldwise.Version)) {
+func (n *treeNode) hidden(report func(loser *shown, winner fieldwise.Version)) {
 	for _, child := range n.children {
 		switch {
 		case child.value():
-			child.below(func(f *shown) { report(f, child.own.sibling.Version) })
+			child.below(func(f *shown) { report(f, child.own.newest) })
 		case child.own != nil && !isMap(child.own.sibling.Value):
 			report(child.own, child.newest)
 			fallthrough
@@ -164,26 +301,13 @@ func (n *node) hidden(report func(loser *shown, winner fieldwise.Version)) {
 	}
 }
 
-func (n *node) below(each func(*shown)) {
+func (n *treeNode) below(each func(*shown)) {
 	for _, child := range n.children {
 		if child.own != nil {
 			each(child.own)
 		}
 		child.below(each)
 	}
-}
-
-// document is the record as readers see it.
-func (s *Schema) document(r record) (map[string]any, error) {
-	all, _, err := s.resolve(r)
-	if err != nil {
-		return nil, err
-	}
-	root, err := tree(all)
-	if err != nil {
-		return nil, err
-	}
-	return root.document()
 }
 
 // isBelow reports whether path lies below parent.

@@ -3,7 +3,9 @@ package fieldmerge
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/fieldwise/fieldwise"
@@ -11,8 +13,11 @@ import (
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
+// changes are what a write sets and unsets, by path. An encoded value sets, nil unsets.
+type changes map[string][]byte
+
 // appendCreate appends the delta that creates a record over one that is not live.
-func appendCreate(dst []byte, r record, fields leaves, at fieldwise.Version) ([]byte, error) {
+func appendCreate(dst []byte, r record, fields changes, at fieldwise.Version) ([]byte, error) {
 	if r.life >= maxLife-1 {
 		return nil, &fieldwise.LimitError{Limit: "lives of a record", Got: int(min(r.life, math.MaxInt)), Max: min(maxLife, math.MaxInt)}
 	}
@@ -42,32 +47,25 @@ func appendCreate(dst []byte, r record, fields leaves, at fieldwise.Version) ([]
 	return d.AppendFields(wire.AppendUint(dst, r.life+1), all), nil
 }
 
+// update is a write to a live record.
+type update struct {
+	changes changes
+	settles string                            // a path whose value is written even if it shows already, where there are siblings
+	token   *Token                            // what the writer was shown; nil: all that the region holds
+	decode  func(path string, val []byte) any // for a ChangedError
+}
+
 // appendUpdate appends the delta that makes the changes to a live record, or nothing
 // if the record shows all of them already.
-func (s *Schema) appendUpdate(dst []byte, r record, c changes, at fieldwise.Version) ([]byte, error) {
-	t, fields, err := r.fields()
+func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Version) ([]byte, error) {
+	t, fields, err := rec.fields()
 	if err != nil {
 		return nil, err
 	}
-	visible, _, err := s.resolve(r)
-	if err != nil {
+	if err := r.completeChanges(rec, t, fields, u); err != nil {
 		return nil, err
 	}
-	current := make(leaves, len(visible))
-	for _, f := range visible {
-		current[f.path] = f.sibling.Value
-	}
-	seen := current
-	if nested(current) || nested(c) {
-		root, err := tree(visible)
-		if err != nil {
-			return nil, err
-		}
-		seen = make(leaves, len(current))
-		root.addTo(seen, nil)
-		c.keepShape(current, seen)
-	}
-	c.dropNoOps(current, seen)
+	c := u.changes
 	if len(c) == 0 {
 		return dst, nil
 	}
@@ -78,18 +76,110 @@ func (s *Schema) appendUpdate(dst []byte, r record, c changes, at fieldwise.Vers
 	if err != nil {
 		return nil, err
 	}
-	all := make([]lattice.Field, 0, len(c))
-	for path, val := range c {
-		if val == nil {
-			val = []byte{lattice.Absent}
-		}
-		register, err := d.AppendWrite(nil, lattice.FindField(fields, path, lattice.KindRegister), val)
-		if err != nil {
-			return nil, fmt.Errorf("field %q: %w", path, err)
-		}
-		all = append(all, lattice.Field{Name: []byte(path), Kind: lattice.KindRegister, Body: register})
+	if u.token != nil {
+		d.Knowing(u.token.seen)
 	}
-	return d.AppendFields(wire.AppendUint(dst, r.life), all), nil
+	all := make([]lattice.Field, 0, len(c))
+	var changed []string
+	err = c.each(fields, func(path string, val, register []byte) error {
+		if val == nil {
+			val = absent
+		}
+		if u.token != nil && u.token.missed(t, register, at.Origin.Region) {
+			changed = append(changed, path)
+			return nil
+		}
+		body, err := d.AppendWrite(nil, register, val)
+		if err != nil {
+			return fmt.Errorf("field %q: %w", path, err)
+		}
+		all = append(all, lattice.Field{Name: []byte(path), Kind: lattice.KindRegister, Body: body})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(changed) > 0 {
+		return nil, r.changedError(rec, changed, u)
+	}
+	return d.AppendFields(wire.AppendUint(dst, rec.life), all), nil
+}
+
+var absent = []byte{lattice.Absent}
+
+// completeChanges drops the changes that the record shows already, and adds those that
+// its shape asks for.
+func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u update) error {
+	c := u.changes
+	if !nested(c) && !nestedFields(fields) {
+		return c.each(fields, func(path string, val, register []byte) error {
+			s, siblings, err := r.shown(path, t, register)
+			if same := bytes.Equal(s.Value, val) && (s.Value == nil) == (val == nil); err == nil && same && (path != u.settles || siblings < 2) {
+				delete(c, path)
+			}
+			return err
+		})
+	}
+	v, err := r.view(rec)
+	if err != nil {
+		return err
+	}
+	current := make(leaves, len(v.fields))
+	for i := range v.fields {
+		if f := &v.fields[i]; f.sibling.Value != nil {
+			current[f.path] = f.sibling.Value
+		}
+	}
+	seen := v.visible()
+	c.keepShape(current, seen)
+	settled, settles := c[u.settles]
+	c.dropNoOps(current, seen)
+	if settles {
+		if f := v.find(u.settles); f != nil && f.siblings > 1 {
+			c[u.settles] = settled
+		}
+	}
+	return nil
+}
+
+// each calls use for each change by path, with the register that the fields have there.
+func (c changes) each(fields []byte, use func(path string, val, register []byte) error) error {
+	for _, path := range slices.Sorted(maps.Keys(c)) {
+		var register []byte
+		for len(fields) > 0 {
+			f, rest, ok := lattice.CutField(fields)
+			if !ok {
+				return errFieldEnds
+			}
+			if string(f.Name) > path {
+				break
+			}
+			fields = rest
+			if f.Kind == lattice.KindRegister && string(f.Name) == path {
+				register = f.Body
+				break
+			}
+		}
+		if err := use(path, c[path], register); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nestedFields reports whether a field's path may lead into a map.
+func nestedFields(fields []byte) bool {
+	for len(fields) > 0 {
+		f, rest, ok := lattice.CutField(fields)
+		if !ok {
+			return false
+		}
+		if bytes.IndexByte(f.Name, '.') >= 0 {
+			return true
+		}
+		fields = rest
+	}
+	return false
 }
 
 // keepShape adds what makes a reader see the changes and nothing else new: a value that
@@ -157,8 +247,8 @@ func uncovered(path string, seen, want leaves) bool {
 }
 
 // nested reports whether a path may lead into a map.
-func nested[M ~map[string][]byte](m M) bool {
-	for path := range m {
+func nested(c changes) bool {
+	for path := range c {
 		if strings.IndexByte(path, '.') >= 0 {
 			return true
 		}

@@ -13,10 +13,10 @@ import (
 	"github.com/fieldwise/fieldwise/replog/internal/disk"
 )
 
-func profilesOn(b *testing.B, r *Replica) *fieldmerge.Domain {
-	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
+func profilesOn(b *testing.B, r *Replica) *fieldmerge.Documents {
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
 	require.NoError(b, err)
-	d, err := fieldmerge.Open(r, "profiles", schema)
+	d, err := fieldmerge.OpenDocuments(r, "profiles", schema)
 	require.NoError(b, err)
 	return d
 }
@@ -37,7 +37,7 @@ func tenFields() map[string]any {
 }
 
 // One field of a ten-field record.
-func benchUpdates(b *testing.B, d *fieldmerge.Domain, writers int) {
+func benchUpdates(b *testing.B, d *fieldmerge.Documents, writers int) {
 	for w := range writers {
 		_, err := d.Create(ctx, fmt.Sprintf("key-%012d", w), tenFields())
 		require.NoError(b, err)

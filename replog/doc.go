@@ -5,7 +5,7 @@
 // through [Replica.Domain], or a program opens one under a merger of its own.
 //
 //	replica, err := replog.Open(ctx, replog.Config{Region: "eu-west-1", Dir: "data"})
-//	profiles, err := fieldmerge.Open(replica, "profiles", schema)
+//	profiles, err := fieldmerge.OpenDocuments(replica, "profiles", schema)
 //	link, err := replog.Connect(replica, other)
 //
 // # Writing

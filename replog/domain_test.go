@@ -151,7 +151,7 @@ func TestDomainIsOpenOnceUnderOneMerger(t *testing.T) {
 
 // A directory stays with the merger that its domain was merged under.
 func TestADirectoryIsOpenedUnderTheMergerThatItWasMergedUnder(t *testing.T) {
-	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
 	require.NoError(t, err)
 	fs := newHookFS()
 	reopen := func(r *Replica) *Replica {
@@ -162,7 +162,7 @@ func TestADirectoryIsOpenedUnderTheMergerThatItWasMergedUnder(t *testing.T) {
 	_, err = lww.Open[string](r, "settings")
 	require.NoError(t, err)
 	r = reopen(r)
-	_, err = fieldmerge.Open(r, "settings", schema)
+	_, err = fieldmerge.OpenDocuments(r, "settings", schema)
 	require.NoError(t, err, "nothing was written yet")
 
 	r = reopen(r)
@@ -176,7 +176,7 @@ func TestADirectoryIsOpenedUnderTheMergerThatItWasMergedUnder(t *testing.T) {
 
 	for range 2 {
 		r = reopen(r)
-		_, err = fieldmerge.Open(r, "settings", schema)
+		_, err = fieldmerge.OpenDocuments(r, "settings", schema)
 		require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
 		require.ErrorContains(t, err, `"settings" merged under "register/1", not "`+schema.Merger().Name()+`"`)
 		_, err = r.Domain("tokens", tokens2{})

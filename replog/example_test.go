@@ -24,16 +24,16 @@ func Example() {
 
 	// Each region opens its log, and the domain under the same strategy. The clocks stand
 	// still for the sake of the output; a service leaves Wall out.
-	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
 	check(err)
-	open := func(region fieldwise.Region) (*replog.Replica, *fieldmerge.Domain) {
+	open := func(region fieldwise.Region) (*replog.Replica, *fieldmerge.Documents) {
 		replica, err := replog.Open(ctx, replog.Config{
 			Region: region,
 			Dir:    filepath.Join(dir, string(region)),
 			Wall:   func() time.Time { return time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC) },
 		})
 		check(err)
-		profiles, err := fieldmerge.Open(replica, "profiles", schema)
+		profiles, err := fieldmerge.OpenDocuments(replica, "profiles", schema)
 		check(err)
 		return replica, profiles
 	}
@@ -82,7 +82,7 @@ func Example() {
 	// report 1: phone of profiles/asha: 222 of eu-west-1 is hidden by 333 of us-east-1
 }
 
-func show(label string, ctx context.Context, profiles *fieldmerge.Domain) {
+func show(label string, ctx context.Context, profiles *fieldmerge.Documents) {
 	asha, err := profiles.Get(ctx, "asha")
 	check(err)
 	fmt.Println(label, asha)

@@ -11,8 +11,7 @@ import (
 	"github.com/fieldwise/fieldwise/regionpriority"
 )
 
-// profiles is all that this program asks of a strategy. *fieldmerge.Domain has these
-// methods as they are.
+// profiles is all that this program asks of a strategy.
 type profiles interface {
 	Create(ctx context.Context, key string, doc record) (fieldwise.Receipt, error)
 	Replace(ctx context.Context, key string, from, to record) (fieldwise.Receipt, error)
@@ -20,7 +19,12 @@ type profiles interface {
 	Get(ctx context.Context, key string) (record, error)
 }
 
-var _ profiles = (*fieldmerge.Domain)(nil)
+// documents writes what changed in a profile.
+type documents struct{ *fieldmerge.Documents }
+
+func (d documents) Delete(ctx context.Context, key string) (fieldwise.Receipt, error) {
+	return d.Documents.Delete(ctx, key)
+}
 
 // wholeRecords writes a profile as one value, whatever was changed in it: what a
 // service does that stores a profile as one document.
@@ -51,7 +55,7 @@ const (
 func strategies() ([]strategy, error) {
 	ranks := []fieldwise.Region{us, eu, ap} // the first prevails
 	// Fields merge one by one; of concurrent values of one field the newest shows.
-	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +77,8 @@ func strategies() ([]strategy, error) {
 		{
 			Name: fieldMerge, Title: "field merge",
 			Open: func(h fieldwise.Host) (profiles, error) {
-				return fieldmerge.Open(h, domain, schema)
+				d, err := fieldmerge.OpenDocuments(h, domain, schema)
+				return documents{d}, err
 			},
 		},
 	}, nil

@@ -286,3 +286,26 @@ func sortFields(fields []Field) {
 		return int(a.Kind) - int(b.Kind)
 	})
 }
+
+// Context returns, per origin, the highest timestamp among the items of the fields.
+func Context(t Table, fields []byte) (map[fieldwise.Origin]fieldwise.Timestamp, error) {
+	origins := t.Origins()
+	seen := make(map[fieldwise.Origin]fieldwise.Timestamp, len(origins))
+	for len(fields) > 0 {
+		f, rest, ok := CutField(fields)
+		if !ok {
+			return nil, malformed("field ends early")
+		}
+		for b := f.Body; len(b) > 0; {
+			it, after, ok := CutItem(b)
+			if !ok || it.Index >= len(origins) {
+				return nil, malformed("register ends inside an item")
+			}
+			o := origins[it.Index]
+			seen[o] = max(seen[o], it.Time)
+			b = after
+		}
+		fields = rest
+	}
+	return seen, nil
+}

@@ -105,7 +105,7 @@ func checkHistories(t *testing.T, n int, property func(*rapid.T)) {
 type world struct {
 	*rapid.T
 	now      time.Time
-	schema   *fieldmerge.Schema
+	schema   *fieldmerge.DocumentSchema
 	regions  []*region
 	messages []message
 	token    int
@@ -172,7 +172,7 @@ func (w *world) merger(domain string) fieldwise.Merger {
 }
 
 func TestPropertyReplicasConverge(t *testing.T) {
-	schema, err := fieldmerge.NewSchema(fieldmerge.Default(fieldmerge.LWW))
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
 	require.NoError(t, err)
 	counts := make(map[string]int)
 	n := histories(t, 3000)
@@ -355,12 +355,15 @@ func (r *region) finishOf(b begun) error {
 // recordDelta lets fieldmerge make the change, through the Store that it asks for.
 func (r *region) recordDelta(b begun, wr *wrote) (delta []byte) {
 	s := &oneWrite{state: b.basis.State, at: b.basis.At}
-	d, err := fieldmerge.Open(s, "records", r.w.schema)
+	d, err := fieldmerge.OpenDocuments(s, "records", r.w.schema)
 	require.NoError(r.w, err)
 	switch one(r.w.T, "change", "upsert", "upsert", "patch", "delete") {
 	case "upsert":
 		field := one(r.w.T, "field", "name", "phone", "a.b")
-		_, err = d.Upsert(context.Background(), b.key, map[string]any{field: "v" + strconv.Itoa(r.w.token)})
+		_, err = d.Upsert(context.Background(), b.key, func(doc map[string]any) error {
+			doc[field] = "v" + strconv.Itoa(r.w.token)
+			return nil
+		})
 	case "patch":
 		_, err = d.Patch(context.Background(), b.key, fieldmerge.Patch{Set: map[string]any{"phone": "v" + strconv.Itoa(r.w.token)}})
 	case "delete":

@@ -1,0 +1,96 @@
+package fieldmerge
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/lww"
+	"github.com/fieldwise/fieldwise/regionpriority"
+)
+
+// ErrSchema says that a schema is not valid. All that is wrong with one comes in one
+// error, each problem with the field and the remedy.
+var ErrSchema = errors.New("fieldmerge: invalid schema")
+
+// Option is a part of a schema.
+type Option func(*draft)
+
+// draft collects what the options say until all of it can be checked.
+type draft struct {
+	fields   []fieldOption
+	fallback []Strategy
+	ranks    []fieldwise.Region
+	priority crdt.Policy // under the ranks
+	customs  map[string]*custom
+	used     map[string]bool // customs that a field names
+	problems []error
+}
+
+type fieldOption struct {
+	pattern  string
+	segments []string
+	strategy Strategy
+}
+
+// Ranks ranks the regions for [Priority], the one that prevails first. Regions that are
+// not named come after all others.
+func Ranks(regions ...fieldwise.Region) Option {
+	return func(d *draft) { d.ranks = append(d.ranks, regions...) }
+}
+
+func newDraft(options []Option) *draft {
+	d := &draft{customs: make(map[string]*custom), used: make(map[string]bool)}
+	for _, o := range options {
+		o(d)
+	}
+	p, err := regionpriority.NewPolicy(d.ranks...)
+	if len(d.ranks) > 0 && err != nil {
+		d.problem("Ranks: %w", err)
+	}
+	d.priority = p
+	return d
+}
+
+func (d *draft) problem(format string, args ...any) {
+	d.problems = append(d.problems, fmt.Errorf("%w: "+format, append([]any{ErrSchema}, args...)...))
+}
+
+// policy returns the policy that a strategy names, or nil and adds a problem. where says
+// whose strategy it is.
+func (d *draft) policy(where string, s Strategy) crdt.Policy {
+	name, isCustom := strings.CutPrefix(string(s), customPrefix)
+	switch {
+	case s == LWW:
+		return lww.Policy{}
+	case s == Earliest:
+		return earliest{}
+	case s == Priority:
+		if len(d.ranks) == 0 {
+			d.problem("%s: strategy %q needs Ranks(...), the region that prevails first", where, s)
+		}
+		return d.priority
+	case isCustom && d.customs[name] != nil:
+		d.used[name] = true
+		return d.customs[name]
+	case isCustom:
+		d.problem("%s: strategy %q names no function; add Custom(%q, ...) to the schema's options", where, s, name)
+	default:
+		d.problem("%s: unknown strategy %q; use %s", where, s, policyNames)
+	}
+	return nil
+}
+
+const policyNames = `"lww", "earliest", "priority" or "custom=NAME"`
+
+// done returns all that is wrong, or nil.
+func (d *draft) done() error {
+	for name := range d.customs {
+		if !d.used[name] {
+			d.problem("Custom(%q) is given, and no field says \"custom=%s\"; a misspelt name?", name, name)
+		}
+	}
+	return errors.Join(d.problems...)
+}

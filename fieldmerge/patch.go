@@ -1,0 +1,304 @@
+package fieldmerge
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/value"
+)
+
+// Patch changes single fields of a record. Paths are those of [JoinPath].
+type Patch struct {
+	// Set gives each path a value: in a domain of structs of the field's Go type, or one
+	// that is stored alike, such as an int for an int64. A map, and a struct whose fields
+	// are fields, sets all of it: what it does not name is unset.
+	Set map[string]any
+	// Unset removes what is at each path, and all below it.
+	Unset []string
+}
+
+// check says what is wrong with the patch's paths.
+func (p Patch) check() error {
+	for _, path := range p.Unset {
+		if err := checkPath(path); err != nil {
+			return err
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(p.Set)) {
+		if err := checkPath(path); err != nil {
+			return err
+		}
+		for above := range parents(path) {
+			if _, ok := p.Set[above]; ok {
+				return fmt.Errorf("%w: the patch sets %q and, below it, %q; set one of them", ErrPath, above, path)
+			}
+		}
+		for _, unset := range p.Unset {
+			if path == unset || isBelow(unset, path) || isBelow(path, unset) {
+				return fmt.Errorf("%w: the patch unsets %q and sets %q; do one of them", ErrPath, unset, path)
+			}
+		}
+	}
+	return nil
+}
+
+// Patch sets and unsets single fields of a record; one that is not live is ErrNotFound.
+func (d *Documents) Patch(ctx context.Context, key string, p Patch, options ...WriteOption) (fieldwise.Receipt, error) {
+	if err := p.check(); err != nil {
+		return fieldwise.Receipt{}, d.fail("patch", key, err)
+	}
+	return d.update(ctx, "patch", key, options, func(rec record) (update, error) {
+		c := make(changes)
+		for path, v := range p.Set {
+			l, err := flattenAt(path, v)
+			if err != nil {
+				return update{}, err
+			}
+			maps.Copy(c, changes(l))
+		}
+		return update{changes: c}, c.replaceMaps(d.rules, rec, p)
+	})
+}
+
+// Patch sets and unsets single fields of a record; one that is not live is ErrNotFound.
+// Fields of a group are set by their own paths, and the group is written whole.
+func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...WriteOption) (fieldwise.Receipt, error) {
+	if err := p.check(); err != nil {
+		return fieldwise.Receipt{}, d.fail("patch", key, err)
+	}
+	return d.update(ctx, "patch", key, options, func(rec record) (update, error) {
+		c := make(changes)
+		var members []string // of groups
+		for path, v := range p.Set {
+			isMember, err := c.set(d.plan, path, v)
+			if err != nil {
+				return update{}, err
+			}
+			if isMember {
+				members = append(members, path)
+			}
+		}
+		for _, path := range p.Unset {
+			t, err := d.plan.find(path)
+			if err != nil {
+				return update{}, err
+			}
+			if t.member != nil {
+				members = append(members, path)
+			}
+		}
+		if len(members) > 0 {
+			if err := c.setMembers(d.plan, d.rules, rec, p, members); err != nil {
+				return update{}, err
+			}
+		}
+		return update{changes: c}, c.replaceMaps(d.rules, rec, p)
+	})
+}
+
+// replaceMaps adds what of a record goes when maps are set as a whole, and what the patch
+// unsets.
+func (c changes) replaceMaps(r *rules, rec record, p Patch) error {
+	_, fields, err := rec.fields()
+	if err != nil {
+		return err
+	}
+	var current leaves
+	if nestedFields(fields) {
+		v, err := r.view(rec)
+		if err != nil {
+			return err
+		}
+		current = v.visible()
+		for i := range v.fields {
+			if f := &v.fields[i]; f.sibling.Value != nil {
+				current[f.path] = f.sibling.Value
+			}
+		}
+	}
+	gone := func(path string, at bool) {
+		if at {
+			c[path] = nil
+		}
+		for p := range current {
+			if _, set := c[p]; isBelow(p, path) && !set {
+				c[p] = nil
+			}
+		}
+	}
+	for path := range p.Set {
+		gone(path, false)
+	}
+	for _, path := range p.Unset {
+		gone(path, true)
+	}
+	return nil
+}
+
+// flattenAt takes the value apart that a patch sets at a path.
+func flattenAt(path string, v any) (leaves, error) {
+	segments, err := SplitPath(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(segments) > MaxDepth {
+		return nil, &fieldwise.LimitError{Limit: "maps within each other", Got: len(segments), Max: MaxDepth}
+	}
+	l := make(leaves)
+	return l, l.add([]byte(path), v, len(segments))
+}
+
+// set adds what setting the field at path to v changes. Members of groups are left to
+// setMembers.
+func (c changes) set(p *plan, path string, v any) (isMember bool, err error) {
+	t, err := p.find(path)
+	if err != nil {
+		return false, err
+	}
+	if len(path) > MaxPathLen {
+		return false, &fieldwise.LimitError{Limit: "bytes of a field path", Got: len(path), Max: MaxPathLen}
+	}
+	switch n := t.node.(type) {
+	case *group:
+		if t.member == nil {
+			return false, fmt.Errorf("%w: %q is the group of %s; set these fields by their own names", ErrPath, path, n.names())
+		}
+		return true, nil
+	case *leaf:
+		c[path], err = n.convert(path, v)
+		return false, err
+	}
+	rv := reflect.ValueOf(v)
+	want := goType(t.node)
+	if !rv.IsValid() || rv.Type() != want {
+		return false, &FieldError{Field: path, GoField: t.node.at().goName, Err: fmt.Errorf("the patch sets a value of type %T, and the field is %v", v, want)}
+	}
+	img := &image{slots: make([]cell, len(p.places))}
+	if err := t.node.flatten(img, t.prefix, rv); err != nil {
+		return false, err
+	}
+	none := &image{slots: make([]cell, len(p.places))}
+	made := img.changes(p, none, func(string) []byte { return nil })
+	if _, ok := made[path]; !ok {
+		made[path] = emptyMap
+	}
+	maps.Copy(c, made)
+	return false, nil
+}
+
+// goType is the type of the Go field that a node stands for.
+func goType(n node) reflect.Type {
+	switch n := n.(type) {
+	case *structNode:
+		if n.pointer {
+			return reflect.PointerTo(n.typ)
+		}
+		return n.typ
+	case *mapNode:
+		return n.typ
+	}
+	return nil
+}
+
+// convert encodes a value for the field: one of its type, or one that is stored alike.
+func (l *leaf) convert(path string, v any) ([]byte, error) {
+	rv := reflect.ValueOf(v)
+	if l.pointer && rv.IsValid() && rv.Type() == reflect.PointerTo(l.typ) {
+		if rv.IsNil() {
+			return nil, nil
+		}
+		rv = rv.Elem()
+	}
+	if rv.IsValid() && rv.Type() == l.typ {
+		val, err := l.codec.Append(nil, rv)
+		if err != nil {
+			err = &FieldError{Field: path, GoField: l.goName, Err: err}
+		}
+		return val, err
+	}
+	into := reflect.New(l.typ).Elem()
+	val, err := value.Append(nil, v)
+	if err == nil && v == nil && l.pointer {
+		return nil, nil
+	}
+	if err == nil && v == nil && !bytes.Equal(l.zero, val) {
+		err = fmt.Errorf("nil is no %v; list the path under Unset to unset it", l.typ)
+	}
+	if err == nil {
+		err = l.codec.Decode(val, into)
+	}
+	if err == nil {
+		val, err = l.codec.Append(val[:0], into)
+	}
+	if err != nil {
+		return nil, &FieldError{Field: path, GoField: l.goName, Err: fmt.Errorf("the patch sets a value of type %T, and the field is %v: %w", v, l.typ, err)}
+	}
+	return val, nil
+}
+
+// setMembers adds what changes in the groups whose members the patch names.
+func (c changes) setMembers(p *plan, r *rules, rec record, patch Patch, paths []string) error {
+	rd, err := p.read(r, rec)
+	if err != nil {
+		return err
+	}
+	type write struct {
+		at            target
+		before, after *image
+		owner         reflect.Value
+	}
+	writes := make(map[string]*write) // by the group's path
+	for _, path := range paths {
+		t, err := p.find(path)
+		if err != nil {
+			return err
+		}
+		g := t.node.(*group) //nolint:errcheck // members are of groups
+		at := g.path(t.prefix)
+		w := writes[at]
+		if w == nil {
+			w = &write{at: t, before: &image{slots: make([]cell, len(p.places))}, owner: reflect.New(g.owner).Elem()}
+			g.fill(rd, t.prefix, w.owner)
+			if err := g.flatten(w.before, t.prefix, w.owner); err != nil {
+				return err
+			}
+			writes[at] = w
+		}
+		field := w.owner.FieldByIndex(t.member.index)
+		field.SetZero()
+		if v, set := patch.Set[path]; set {
+			val, err := t.member.convert(path, v)
+			if err != nil {
+				return err
+			}
+			if val != nil {
+				t.member.decode(rd, t.prefix, val, field)
+			}
+		}
+	}
+	for _, w := range writes {
+		w.after = &image{slots: make([]cell, len(p.places))}
+		if err := w.at.node.flatten(w.after, w.at.prefix, w.owner); err != nil {
+			return err
+		}
+		maps.Copy(c, w.after.changes(p, w.before, func(path string) []byte { return rd.stored(p, path) }))
+	}
+	return nil
+}
+
+func checkPath(path string) error {
+	if len(path) > MaxPathLen {
+		return &fieldwise.LimitError{Limit: "bytes of a field path", Got: len(path), Max: MaxPathLen}
+	}
+	if !utf8.ValidString(path) {
+		return fmt.Errorf("%w: %q is not UTF-8", ErrPath, path)
+	}
+	_, err := SplitPath(path)
+	return err
+}

@@ -1,0 +1,209 @@
+package fieldmerge
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+
+	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/wire"
+)
+
+// reading is what the policies show of a record, by the places of a plan.
+type reading struct {
+	slots []found
+	view  *view         // of a record with nested fields; nil where there are none
+	errs  []*FieldError // what cannot be read into the Go struct
+}
+
+// found is what a reading shows of one register.
+type found struct {
+	val     []byte // nil: nothing
+	written bool   // the register exists, though it may be unset or hidden by the shape
+}
+
+// read reads a record by a plan. A record without nested fields, as most are, is read in
+// one pass; one with them needs a view, since the shape may hide some.
+func (p *plan) read(r *rules, rec record) (*reading, error) {
+	rd := &reading{slots: make([]found, len(p.places))}
+	t, fields, err := rec.fields()
+	if err != nil {
+		return nil, err
+	}
+	slot := 0
+	for rest := fields; len(rest) > 0; {
+		f, after, ok := lattice.CutField(rest)
+		if !ok {
+			return nil, errFieldEnds
+		}
+		rest = after
+		if bytes.IndexByte(f.Name, '.') >= 0 {
+			return rd, rd.readNested(p, r, rec)
+		}
+		for slot < len(p.places) && p.places[slot].rel < string(f.Name) {
+			slot++
+		}
+		if f.Kind != lattice.KindRegister || slot == len(p.places) || p.places[slot].rel != string(f.Name) {
+			continue
+		}
+		s, n, err := r.shown(p.places[slot].rel, t, f.Body)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			rd.slots[slot] = found{val: s.Value, written: true}
+		}
+	}
+	return rd, nil
+}
+
+func (rd *reading) readNested(p *plan, r *rules, rec record) (err error) {
+	clear(rd.slots)
+	if rd.view, err = r.view(rec); err != nil {
+		return err
+	}
+	slot := 0
+	for i := range rd.view.fields {
+		f := &rd.view.fields[i]
+		for slot < len(p.places) && p.places[slot].rel < f.path {
+			slot++
+		}
+		if slot < len(p.places) && p.places[slot].rel == f.path {
+			rd.slots[slot] = f.found()
+		}
+	}
+	return nil
+}
+
+// at returns what is shown at a place.
+func (rd *reading) at(p *place, prefix string) found {
+	switch {
+	case p.slot >= 0:
+		return rd.slots[p.slot]
+	case rd.view == nil:
+		return found{}
+	}
+	if f := rd.view.find(p.path(prefix)); f != nil {
+		return f.found()
+	}
+	return found{}
+}
+
+// stored returns what is shown at a path.
+func (rd *reading) stored(p *plan, path string) []byte {
+	if rd.view != nil {
+		if f := rd.view.find(path); f != nil {
+			return f.found().val
+		}
+		return nil
+	}
+	for i, place := range p.places {
+		if place.rel == path {
+			return rd.slots[i].val
+		}
+	}
+	return nil
+}
+
+func (rd *reading) below(path string) bool { return rd.view != nil && rd.view.below(path) }
+
+func (rd *reading) fail(p *place, prefix string, err error) {
+	rd.errs = append(rd.errs, &FieldError{Field: p.path(prefix), GoField: p.goName, Err: err})
+}
+
+func (l *leaf) fill(rd *reading, prefix string, v reflect.Value) {
+	f := rd.at(&l.place, prefix)
+	if !f.written && l.former != nil {
+		f = rd.at(l.former, prefix)
+	}
+	if f.val == nil {
+		if rd.below(l.path(prefix)) {
+			rd.fail(&l.place, prefix, fmt.Errorf("holds fields of its own, and the Go type %v is one value", l.typ))
+		}
+		return
+	}
+	l.decode(rd, prefix, f.val, v)
+}
+
+func (l *leaf) decode(rd *reading, prefix string, val []byte, v reflect.Value) {
+	target := v
+	if l.pointer {
+		if wire.KindOf(val) == wire.KindNil {
+			return
+		}
+		target = reflect.New(l.typ).Elem()
+	}
+	if err := l.codec.Decode(val, target); err != nil {
+		target.SetZero()
+		rd.fail(&l.place, prefix, fmt.Errorf("holds %w", err))
+		return
+	}
+	if l.pointer {
+		v.Set(target.Addr())
+	}
+}
+
+func (g *group) fill(rd *reading, prefix string, v reflect.Value) {
+	f := rd.at(&g.place, prefix)
+	switch {
+	case !f.written: // the group was never written: its members are where they were without it
+		for _, m := range g.members {
+			m.fill(rd, prefix, v.FieldByIndex(m.index))
+		}
+	case f.val == nil:
+	case wire.KindOf(f.val) != wire.KindMap:
+		rd.fail(&g.place, prefix, fmt.Errorf("holds a value of kind %v, and the group is a map of its fields", wire.KindOf(f.val)))
+	default:
+		entries := entriesOf(f.val)
+		for _, m := range g.members {
+			if val, ok := find(entries, wire.AppendString(nil, m.name)); ok {
+				m.decode(rd, prefix, val, v.FieldByIndex(m.index))
+			}
+		}
+	}
+}
+
+func (n *structNode) fill(rd *reading, prefix string, v reflect.Value) {
+	if n.rel != "" || prefix != "" {
+		marker := rd.at(&n.place, prefix)
+		if marker.val != nil && !isMap(marker.val) {
+			rd.fail(&n.place, prefix, fmt.Errorf("holds one value of kind %v, and the struct %v is fields of its own", wire.KindOf(marker.val), n.typ))
+			return
+		}
+		if n.pointer {
+			if marker.val == nil && !rd.below(n.path(prefix)) {
+				return
+			}
+			v.Set(reflect.New(n.typ))
+			v = v.Elem()
+		}
+	}
+	for _, c := range n.children {
+		field := v
+		if len(c.index) > 0 {
+			field = v.FieldByIndex(c.index)
+		}
+		c.node.fill(rd, prefix, field)
+	}
+}
+
+func (n *mapNode) fill(rd *reading, prefix string, v reflect.Value) {
+	marker := rd.at(&n.place, prefix)
+	if marker.val != nil && !isMap(marker.val) {
+		rd.fail(&n.place, prefix, fmt.Errorf("holds one value of kind %v, and the entries of the map %v are fields", wire.KindOf(marker.val), n.typ))
+		return
+	}
+	path := n.path(prefix)
+	if marker.val == nil && !rd.below(path) {
+		return
+	}
+	v.Set(reflect.MakeMap(n.typ))
+	if rd.view == nil {
+		return
+	}
+	for key, entry := range rd.view.entries(path) {
+		elem := reflect.New(n.typ.Elem()).Elem()
+		n.elem.fill(rd, entry, elem)
+		v.SetMapIndex(reflect.ValueOf(key).Convert(n.typ.Key()), elem)
+	}
+}

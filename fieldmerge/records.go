@@ -1,0 +1,233 @@
+package fieldmerge
+
+import (
+	"bytes"
+	"context"
+	"iter"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/lattice"
+)
+
+// records are the records of a domain as they are stored: what [Domain] and [Documents]
+// have in common.
+type records struct {
+	name   string
+	store  fieldwise.Store
+	rules  *rules
+	decode func(path string, val []byte) any        // a field's value in its Go type
+	goName func(path string) (name string, ok bool) // of the schema's field
+}
+
+func openRecords(host fieldwise.Host, name string, r *rules) (records, error) {
+	store, err := host.Domain(name, Merger{rules: r})
+	return records{name: name, store: store, rules: r}, err
+}
+
+// Record is one record of a domain with its key.
+type Record[V any] struct {
+	Key   string
+	Value V
+}
+
+// WriteOption is a condition of a write.
+type WriteOption func(*writeOptions)
+
+type writeOptions struct {
+	conditional bool
+	token       Token
+}
+
+// IfMatch makes a write on what the token's reader was shown. If this region changed one of
+// the fields that the write changes since then, nothing is written and the error is a
+// [ChangedError]; what another region wrote to them since is not replaced but stays
+// beside the new value, as if the two had been written at the same time.
+func IfMatch(t Token) WriteOption {
+	return func(o *writeOptions) { o.conditional, o.token = true, t }
+}
+
+func optionsOf(options []WriteOption) (o writeOptions) {
+	for _, set := range options {
+		set(&o)
+	}
+	return o
+}
+
+// tokenFor returns the token that a write is made on, nil for none.
+func (o *writeOptions) tokenFor(rec record) (*Token, error) {
+	switch {
+	case !o.conditional:
+		return nil, nil
+	case o.token.IsZero():
+		return nil, ErrToken
+	case o.token.life != rec.life:
+		return nil, &ChangedError{Recreated: true}
+	}
+	return &o.token, nil
+}
+
+// Delete deletes a record; one that is not live is ErrNotFound. A delete wins over
+// updates that do not know of it; each region reports what it drops. Under [IfMatch] it
+// deletes only what the token's reader was shown: changes of this region since are a
+// ChangedError, those of other regions are dropped and reported.
+func (d *records) Delete(ctx context.Context, key string, options ...WriteOption) (fieldwise.Receipt, error) {
+	o := optionsOf(options)
+	return d.write(ctx, "delete", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
+		if !rec.live() {
+			return nil, fieldwise.ErrNotFound
+		}
+		token, err := o.tokenFor(rec)
+		if err != nil {
+			return nil, err
+		}
+		t, fields, err := rec.fields()
+		if err != nil {
+			return nil, err
+		}
+		if token != nil {
+			var changed []string
+			for rest := fields; len(rest) > 0; {
+				f, after, ok := lattice.CutField(rest)
+				if !ok {
+					return nil, errFieldEnds
+				}
+				if rest = after; token.missed(t, f.Body, at.Origin.Region) {
+					changed = append(changed, string(f.Name))
+				}
+			}
+			if len(changed) > 0 {
+				return nil, d.rules.changedError(rec, changed, update{token: token, decode: d.decode})
+			}
+		}
+		return appendDelete(dst, rec, t, fields, at, token)
+	})
+}
+
+// Len counts the live records. It looks at the key of every one: its cost grows with the
+// domain.
+func (d *records) Len(ctx context.Context) (n int, err error) {
+	for _, err := range d.store.Keys(ctx, "") {
+		if err != nil {
+			return 0, d.failAll("count", err)
+		}
+		n++
+	}
+	return n, nil
+}
+
+// Siblings lists the values of one field of a live record that were written without
+// knowledge of each other, oldest first, whatever the policy shows: one where there is no
+// conflict, none where nothing was ever written at the path. Values have the field's Go
+// type or, where the path is not in the schema or the value of another type, the form
+// that a JSON-shaped record has. The path of a group's fields is the group's name, and
+// its value a map. Shown is set where a reader sees the value; where a policy computed
+// what is shown, it is set nowhere.
+func (d *records) Siblings(ctx context.Context, key, path string) (all []Sibling[any], err error) {
+	err = d.store.Read(ctx, key, func(state []byte) error {
+		rec, err := liveRecord(state)
+		if err != nil {
+			return err
+		}
+		t, fields, err := rec.fields()
+		if err != nil {
+			return err
+		}
+		siblings, err := lattice.Siblings(nil, t, lattice.FindField(fields, path, lattice.KindRegister))
+		if err != nil || len(siblings) == 0 {
+			return err
+		}
+		v, err := d.rules.view(rec)
+		if err != nil {
+			return err
+		}
+		shown := v.find(path)
+		for _, s := range siblings {
+			one := Sibling[any]{Version: s.Version, Absent: s.Value == nil}
+			if s.Value != nil {
+				one.Value = d.decode(path, bytes.Clone(s.Value))
+			}
+			one.Shown = !shown.hidden && lattice.SameValue(s, shown.sibling)
+			all = append(all, one)
+		}
+		return nil
+	})
+	return all, d.fail("siblings of", key, err)
+}
+
+// liveRecord takes the state of a record apart that has to be live.
+func liveRecord(state []byte) (record, error) {
+	rec, err := cutRecord(state)
+	if err == nil && !rec.live() {
+		err = fieldwise.ErrNotFound
+	}
+	return rec, err
+}
+
+func (d *records) read(ctx context.Context, doing, key string, use func(record) error) error {
+	err := d.store.Read(ctx, key, func(state []byte) error {
+		rec, err := liveRecord(state)
+		if err != nil {
+			return err
+		}
+		return use(rec)
+	})
+	return d.fail(doing, key, err)
+}
+
+func (d *records) write(ctx context.Context, doing, key string, change func(dst []byte, rec record, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
+	receipt, err := d.store.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+		rec, err := cutRecord(state)
+		if err != nil {
+			return nil, err
+		}
+		return change(dst, rec, at)
+	})
+	return receipt, d.fail(doing, key, err)
+}
+
+// update writes to a live record what change makes of it.
+func (d *records) update(ctx context.Context, doing, key string, options []WriteOption, change func(rec record) (update, error)) (fieldwise.Receipt, error) {
+	o := optionsOf(options)
+	return d.write(ctx, doing, key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
+		if !rec.live() {
+			return nil, fieldwise.ErrNotFound
+		}
+		token, err := o.tokenFor(rec)
+		if err != nil {
+			return nil, err
+		}
+		u, err := change(rec)
+		if err != nil {
+			return nil, err
+		}
+		u.token, u.decode = token, d.decode
+		return d.rules.appendUpdate(dst, rec, u, at)
+	})
+}
+
+// all yields the live records whose keys start with prefix.
+func all[V any](ctx context.Context, d *records, prefix string, read func(rec record) (V, error)) iter.Seq2[Record[V], error] {
+	return func(yield func(Record[V], error) bool) {
+		for key, err := range d.store.Keys(ctx, prefix) {
+			if err != nil {
+				yield(Record[V]{}, d.failAll("list", err))
+				return
+			}
+			one, live := Record[V]{Key: key}, false
+			err = d.store.Read(ctx, key, func(state []byte) error {
+				rec, err := cutRecord(state)
+				if live = rec.live(); err != nil || !live {
+					return err // deleted since it was listed
+				}
+				one.Value, err = read(rec)
+				return err
+			})
+			if err == nil && !live {
+				continue
+			}
+			if !yield(one, d.fail("read", key, err)) || err != nil && !isFieldError(err) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package fieldmerge
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/value"
+	"github.com/fieldwise/fieldwise/lww"
+)
+
+// Strategy names how concurrent values of a field are resolved: one of the constants, or
+// "custom=NAME" for the function that [Custom] gives that name.
+type Strategy string
+
+const (
+	// LWW shows the value with the largest version: see package lww.
+	LWW Strategy = "lww"
+	// Earliest shows the value with the smallest version of those that are concurrent: the
+	// first of several regions to set it keeps it, until somebody who has seen it changes it.
+	Earliest Strategy = "earliest"
+	// Priority shows the value from the region of the highest rank: see package
+	// regionpriority. It needs [Ranks].
+	Priority Strategy = "priority"
+)
+
+const customPrefix = "custom="
+
+// Sibling is one of the values of a field that were written without knowledge of each
+// other and are all still current.
+type Sibling[V any] = crdt.Sibling[V]
+
+// earliest is the policy of Earliest.
+type earliest struct{}
+
+func (earliest) Name() string { return string(Earliest) }
+
+func (earliest) Resolve(siblings []fieldwise.Sibling) (fieldwise.Sibling, error) {
+	return siblings[0], nil
+}
+
+// Reason implements crdt.Reasoner: what makes a value lose is what makes it win under lww.
+func (earliest) Reason(winner, loser fieldwise.Sibling) string {
+	return "the earlier of the two; the other is " + lww.Policy{}.Reason(loser, winner)
+}
+
+// custom is the policy of a function of the service.
+type custom struct {
+	name    string
+	typ     reflect.Type // of the values that the function takes
+	resolve func(siblings []fieldwise.Sibling) (val []byte, err error)
+}
+
+// Custom gives a name to a function that resolves concurrent values, for fields whose tag
+// says "custom=NAME" and whose Go type is V, or *V. The function is called where a reader
+// would see at least two different values. It gets them oldest version first, equal
+// values once, and what was unset with Absent true; it may return one of them or compute
+// another value. Where V is a pointer, nil means unset.
+//
+// The result has to depend on the siblings alone: not on time, randomness, the order of
+// a map or anything that differs between regions or releases. An error or a panic shows
+// the sibling with the largest version instead, and is reported as a policy error. The
+// function is called from several goroutines at once, while a record is read or written,
+// and must not call the domain.
+func Custom[V any](name string, resolve func(siblings []Sibling[V]) (V, error)) Option {
+	typ := reflect.TypeFor[V]()
+	return func(d *draft) {
+		codec, err := value.CodecOf(typ)
+		switch {
+		case name == "" || strings.ContainsAny(name, ",="):
+			d.problem("Custom(%q): give it a name without \",\" and \"=\"", name)
+			return
+		case resolve == nil:
+			d.problem("Custom(%q): the function is nil", name)
+		case err != nil:
+			d.problem("Custom(%q): %w", name, err)
+		case d.customs[name] != nil:
+			d.problem("Custom(%q) is given twice; name each function once", name)
+		}
+		d.customs[name] = &custom{name: name, typ: typ, resolve: func(siblings []fieldwise.Sibling) ([]byte, error) {
+			return resolveTyped(codec, siblings, resolve)
+		}}
+	}
+}
+
+func resolveTyped[V any](codec value.Codec, siblings []fieldwise.Sibling, resolve func([]Sibling[V]) (V, error)) ([]byte, error) {
+	typed := make([]Sibling[V], 0, len(siblings))
+	for i, s := range siblings {
+		if slices.ContainsFunc(siblings[i+1:], func(later fieldwise.Sibling) bool { return lattice.SameValue(later, s) }) {
+			continue // equal values are one value
+		}
+		one := Sibling[V]{Version: s.Version, Absent: s.Value == nil}
+		if s.Value != nil {
+			if err := codec.Decode(s.Value, reflect.ValueOf(&one.Value).Elem()); err != nil {
+				return nil, fmt.Errorf("a value of another type, from %v: %w", s.Version, err)
+			}
+		}
+		typed = append(typed, one)
+	}
+	v, err := resolve(typed)
+	if err != nil {
+		return nil, err
+	}
+	rv := reflect.ValueOf(&v).Elem()
+	if rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return nil, nil
+	}
+	return codec.Append([]byte{}, rv)
+}
+
+func (c *custom) Name() string { return customPrefix + c.name }
+
+// Resolve implements crdt.Policy.
+func (c *custom) Resolve(siblings []fieldwise.Sibling) (fieldwise.Sibling, error) {
+	val, err := c.resolve(siblings)
+	return fieldwise.Sibling{Value: val}, err
+}
+
+// Reason implements crdt.Reasoner.
+func (c *custom) Reason(winner, _ fieldwise.Sibling) string {
+	if winner.Version.IsZero() {
+		return c.name + " computed another value"
+	}
+	return c.name + " chose the other"
+}
