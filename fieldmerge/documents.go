@@ -23,14 +23,11 @@ func OpenDocuments(host fieldwise.Host, name string, schema *DocumentSchema) (*D
 	if schema == nil {
 		return nil, fmt.Errorf("%w: nil; make one with NewDocumentSchema", ErrSchema)
 	}
-	records, err := openRecords(host, name, schema.rules)
+	records, err := openRecords(host, name, schema.rules, documentFace{})
 	if err != nil {
 		return nil, err
 	}
-	d := &Documents{records}
-	d.records.decode = decodeAny
-	d.goName = func(string) (string, bool) { return "", true }
-	return d, nil
+	return &Documents{records}, nil
 }
 
 // Create creates a record; a live one under the key is ErrExists. A nil document is a

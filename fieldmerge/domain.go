@@ -8,7 +8,6 @@ import (
 	"reflect"
 
 	"github.com/fieldwise/fieldwise"
-	"github.com/fieldwise/fieldwise/internal/value"
 )
 
 // Domain is a set of records of Go type T that merge field by field. It is safe for
@@ -23,13 +22,11 @@ func Open[T any](host fieldwise.Host, name string, schema *Schema[T]) (*Domain[T
 	if schema == nil {
 		return nil, fmt.Errorf("%w: nil; make one with NewSchema", ErrSchema)
 	}
-	records, err := openRecords(host, name, schema.rules)
+	records, err := openRecords(host, name, schema.rules, structFace{schema.plan, schema.rules})
 	if err != nil {
 		return nil, err
 	}
-	d := &Domain[T]{records: records, plan: schema.plan}
-	d.decode, d.goName = schema.plan.decode, schema.plan.goName
-	return d, nil
+	return &Domain[T]{records: records, plan: schema.plan}, nil
 }
 
 // Create creates a record; a live one under the key is ErrExists. Fields with the zero
@@ -254,24 +251,4 @@ func (d *Domain[T]) value(rec record) (v T, err error) {
 // comes with its error; any other error ends the sequence.
 func (d *Domain[T]) All(ctx context.Context, prefix string) iter.Seq2[Record[T], error] {
 	return all(ctx, &d.records, prefix, d.value)
-}
-
-// decode is the value of a field as its Go type has it or, where it does not fit or is not
-// in the schema, as a JSON-shaped record has it.
-func (p *plan) decode(path string, val []byte) any {
-	if l := p.leafAt(path); l != nil {
-		v := reflect.New(l.typ).Elem()
-		if err := l.codec.Decode(val, v); err == nil {
-			return v.Interface()
-		}
-	}
-	return decodeAny(path, val)
-}
-
-func decodeAny(_ string, val []byte) any {
-	v, err := value.Any(val)
-	if err != nil {
-		return fmt.Sprintf("(%d bytes: %v)", len(val), err)
-	}
-	return v
 }

@@ -8,12 +8,14 @@ import (
 
 // target is what a path leads to in a plan.
 type target struct {
-	node   node
-	member *member // of the group that node is; nil for the group itself
-	prefix string  // path of the map entry that the node is in
+	node    node
+	member  *member  // of the group that node is; nil for the group itself
+	prefix  string   // path of the map entry that the node is in
+	pattern []string // the path, with "*" for the keys of maps, as far as it leads somewhere
 }
 
-// find follows a path. The error names what there is instead.
+// find follows a path. The error names what there is instead, and comes with how far the
+// path leads.
 func (p *plan) find(path string) (target, error) {
 	segments, err := SplitPath(path)
 	if err != nil {
@@ -23,25 +25,26 @@ func (p *plan) find(path string) (target, error) {
 	for i, segment := range segments {
 		switch n := t.node.(type) {
 		case *structNode:
-			c, ok := n.byName[segment]
-			if !ok {
-				if t.node = n.groupAt(segment); t.node == nil {
-					return target{}, fmt.Errorf("%w: %s has no field %q; it has %s", ErrPath, n.goName, segment, n.names())
-				}
-				continue
+			t.pattern = append(t.pattern, segment)
+			if c, ok := n.byName[segment]; ok {
+				t.node, t.member = c.node, c.member
+			} else if g := n.groupAt(segment); g != nil {
+				t.node = g
+			} else {
+				return t, fmt.Errorf("%w: %s has no field %q; it has %s", ErrPath, n.goName, segment, n.names())
 			}
-			t.node, t.member = c.node, c.member
 		case *mapNode:
+			t.pattern = append(t.pattern, "*")
 			t.node, t.prefix = n.elem, JoinPath(segments[:i+1]...)
 		default:
-			return target{}, fmt.Errorf("%w: %q is one value, and has no field %q", ErrPath, JoinPath(segments[:i]...), segment)
+			return t, fmt.Errorf("%w: %q is one value, and has no field %q", ErrPath, JoinPath(segments[:i]...), segment)
 		}
 	}
 	return t, nil
 }
 
 // groupAt returns the group with a name; nil if there is none.
-func (n *structNode) groupAt(name string) node {
+func (n *structNode) groupAt(name string) *group {
 	for _, c := range n.children {
 		if g, ok := c.node.(*group); ok && g.goName == n.goName+"."+name {
 			return g
@@ -72,14 +75,39 @@ func (p *plan) leafAt(path string) *leaf {
 	return l
 }
 
-// goName is the name of the Go field whose value, marker or group is stored at a path.
-func (p *plan) goName(path string) (name string, ok bool) {
+// standing is what a schema knows of a path.
+type standing struct {
+	goName  string
+	state   FieldState // FieldShown, FieldFormer or FieldUnknown
+	now     string     // of a former place: where the field is stored now
+	pattern string     // the path with "*" for the keys of maps; of an unknown field no more than tells it
+}
+
+func (p *plan) standing(path string) standing {
 	t, err := p.find(path)
-	if err != nil {
-		return "", false
+	st := standing{goName: t.node.at().goName, state: FieldShown, pattern: JoinPath(t.pattern...)}
+	switch {
+	case err != nil:
+		st.goName, st.state = "", FieldUnknown
+		n, ok := t.node.(*structNode)
+		if !ok {
+			break
+		}
+		if l := n.formerly(t.pattern[len(t.pattern)-1]); l != nil && l.former.path(t.prefix) == path {
+			st.goName, st.state, st.now = l.goName, FieldFormer, l.path(t.prefix)
+		}
+	case t.member != nil:
+		st.goName, st.state, st.now = t.member.goName, FieldFormer, t.node.at().path(t.prefix)
 	}
-	if t.member != nil {
-		return t.member.goName, true
+	return st
+}
+
+// formerly returns the field that had a name before it had its own; nil if there is none.
+func (n *structNode) formerly(name string) *leaf {
+	for _, c := range n.children {
+		if l, ok := c.node.(*leaf); ok && l.was != "" && l.was == name {
+			return l
+		}
 	}
-	return t.node.at().goName, true
+	return nil
 }

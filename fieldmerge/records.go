@@ -12,16 +12,28 @@ import (
 // records are the records of a domain as they are stored: what [Domain] and [Documents]
 // have in common.
 type records struct {
-	name   string
-	store  fieldwise.Store
-	rules  *rules
-	decode func(path string, val []byte) any        // a field's value in its Go type
-	goName func(path string) (name string, ok bool) // of the schema's field
+	name  string
+	store fieldwise.Store
+	rules *rules
+	face  face
 }
 
-func openRecords(host fieldwise.Host, name string, r *rules) (records, error) {
+// face is what a record looks like to the program: a Go struct, or a document.
+type face interface {
+	// decode is a field's value as the program has it.
+	decode(path string, val []byte) any
+	// standing is what the schema knows of a path.
+	standing(path string) standing
+	// set are the changes that set one field of a live record, and the register that they
+	// are about.
+	set(rec record, path string, v any) (c changes, register string, err error)
+	// misfits lists what of a live record does not fit the schema.
+	misfits(rec record) ([]*FieldError, error)
+}
+
+func openRecords(host fieldwise.Host, name string, r *rules, f face) (records, error) {
 	store, err := host.Domain(name, Merger{rules: r})
-	return records{name: name, store: store, rules: r}, err
+	return records{name: name, store: store, rules: r, face: f}, err
 }
 
 // Record is one record of a domain with its key.
@@ -96,7 +108,7 @@ func (d *records) Delete(ctx context.Context, key string, options ...WriteOption
 				}
 			}
 			if len(changed) > 0 {
-				return nil, d.rules.changedError(rec, changed, update{token: token, decode: d.decode})
+				return nil, d.rules.changedError(rec, changed, update{token: token, decode: d.face.decode})
 			}
 		}
 		return appendDelete(dst, rec, t, fields, at, token)
@@ -144,7 +156,7 @@ func (d *records) Siblings(ctx context.Context, key, path string) (all []Sibling
 		for _, s := range siblings {
 			one := Sibling[any]{Version: s.Version, Absent: s.Value == nil}
 			if s.Value != nil {
-				one.Value = d.decode(path, bytes.Clone(s.Value))
+				one.Value = d.face.decode(path, bytes.Clone(s.Value))
 			}
 			one.Shown = !shown.hidden && lattice.SameValue(s, shown.sibling)
 			all = append(all, one)
@@ -200,7 +212,7 @@ func (d *records) update(ctx context.Context, doing, key string, options []Write
 		if err != nil {
 			return nil, err
 		}
-		u.token, u.decode = token, d.decode
+		u.token, u.decode = token, d.face.decode
 		return d.rules.appendUpdate(dst, rec, u, at)
 	})
 }

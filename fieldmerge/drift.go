@@ -1,0 +1,130 @@
+package fieldmerge
+
+import (
+	"cmp"
+	"context"
+	"reflect"
+	"slices"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/lattice"
+)
+
+// DriftKind says how stored fields and a schema differ.
+type DriftKind string
+
+// The kinds of drift. None of them loses anything: the values stay as they are stored, and
+// releases whose schema has them read them.
+const (
+	// DriftType: the value does not fit the field's Go type, and reads as zero.
+	DriftType DriftKind = "type"
+	// DriftUnknown: the schema has no such field.
+	DriftUnknown DriftKind = "unknown"
+	// DriftFormer: a release that has not heard of a field's new name, or of its group,
+	// wrote it in its old place after it was first written in its new one. Readers see the
+	// new place.
+	DriftFormer DriftKind = "former"
+)
+
+// FieldDrift counts the records in which one field and the schema differ.
+type FieldDrift struct {
+	Path    string // of map entries the map's path and "*": "prefs.*"
+	Kind    DriftKind
+	Records int
+	Example string // the key of one of them, the first in byte order
+	Err     error  // of DriftType: what does not fit in the example
+}
+
+// Drift goes through the live records whose keys start with prefix, and counts where what
+// is stored and the schema differ, by path and kind: other releases of the service wrote
+// it, or this one before its schema changed. None at all means that the schema shows all
+// that is stored. It reads every record, each when it is its turn.
+func (d *Domain[T]) Drift(ctx context.Context, prefix string) ([]FieldDrift, error) {
+	found := make(map[drifted]*FieldDrift)
+	for key, err := range d.store.Keys(ctx, prefix) {
+		if err != nil {
+			return nil, d.failAll("drift", err)
+		}
+		err = d.store.Read(ctx, key, func(state []byte) error {
+			rec, err := cutRecord(state)
+			if err != nil || !rec.live() {
+				return err
+			}
+			return d.plan.drift(d.rules, rec, func(at drifted, err error) {
+				f := found[at]
+				if f == nil {
+					f = &FieldDrift{Path: at.path, Kind: at.kind, Example: key, Err: err}
+					found[at] = f
+				}
+				f.Records++
+			})
+		})
+		if err != nil {
+			return nil, d.fail("drift", key, err)
+		}
+	}
+	all := make([]FieldDrift, 0, len(found))
+	for _, f := range found {
+		all = append(all, *f)
+	}
+	slices.SortFunc(all, func(a, b FieldDrift) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Kind, b.Kind))
+	})
+	return all, nil
+}
+
+// drifted is what drift is counted by.
+type drifted struct {
+	path string
+	kind DriftKind
+}
+
+// drift calls report once for each field, or map whose entries, differ in a record.
+func (p *plan) drift(r *rules, rec record, report func(at drifted, err error)) error {
+	rd, err := p.read(r, rec)
+	if err != nil {
+		return err
+	}
+	p.root.fill(rd, "", reflect.New(p.typ).Elem())
+	all := make(map[drifted]error)
+	for _, e := range rd.errs {
+		all[drifted{p.standing(e.Field).pattern, DriftType}] = e
+	}
+	t, fields, err := rec.fields()
+	if err != nil {
+		return err
+	}
+	written := make(map[string]fieldwise.Version)
+	old := make(map[string]standing)
+	for len(fields) > 0 {
+		f, rest, ok := lattice.CutField(fields)
+		if !ok {
+			return errFieldEnds
+		}
+		fields = rest
+		siblings, err := lattice.Siblings(nil, t, f.Body)
+		if err != nil || len(siblings) == 0 {
+			return err
+		}
+		if f.Kind != lattice.KindRegister {
+			continue
+		}
+		path := string(f.Name)
+		written[path] = siblings[len(siblings)-1].Version
+		switch st := p.standing(path); st.state {
+		case FieldUnknown:
+			all[drifted{st.pattern, DriftUnknown}] = nil
+		case FieldFormer:
+			old[path] = st
+		}
+	}
+	for path, st := range old {
+		if now, ok := written[st.now]; ok && written[path].Compare(now) > 0 {
+			all[drifted{st.pattern, DriftFormer}] = nil
+		}
+	}
+	for at, err := range all {
+		report(at, err)
+	}
+	return nil
+}
