@@ -93,7 +93,25 @@ func (d *Domain[T]) changed(rec record, change func(*T) error) (update, error) {
 func (p *plan) turn(rd *reading, before, after *image) update {
 	c := after.changes(p, before, func(path string) []byte { return rd.stored(p, path) })
 	c.unsetMaps(rd)
-	return update{changes: c}
+	return update{changes: c, unsets: p.unsets(c, rd)}
+}
+
+// unsets lists what the changes unset that shows and is not stored in its place: in a
+// former one, or as the members of a group that was never written.
+func (p *plan) unsets(c changes, rd *reading) map[string]bool {
+	var all map[string]bool
+	for path, val := range c {
+		if val != nil {
+			continue
+		}
+		if t, err := p.find(path); err == nil && t.showsFormer(rd) {
+			if all == nil {
+				all = make(map[string]bool)
+			}
+			all[path] = true
+		}
+	}
+	return all
 }
 
 // unsetMaps makes changes that unset a map unset all below it, too, what only other

@@ -19,20 +19,30 @@ func (d *records) fail(doing, key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var (
-		limit   *fieldwise.LimitError
-		changed *ChangedError
-		field   *FieldError
-	)
-	switch {
-	case errors.As(err, &limit):
-		limit.Key = key
-	case errors.As(err, &changed):
-		changed.Key = key
-	case errors.As(err, &field):
-		field.Key = key
-	}
+	setKey(err, key)
 	return fmt.Errorf("%s: %s %.80q: %w", d.name, doing, key, err)
+}
+
+// setKey tells the errors that have a key which one it is.
+func setKey(err error, key string) {
+	switch e := err.(type) { //nolint:errorlint // it looks at all that is wrapped
+	case *fieldwise.LimitError:
+		e.Key = key
+	case *ChangedError:
+		e.Key = key
+	case *FieldError:
+		e.Key = key
+	}
+	switch e := err.(type) { //nolint:errorlint // the same
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			setKey(inner, key)
+		}
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			setKey(inner, key)
+		}
+	}
 }
 
 // failAll is fail where no single record is meant.

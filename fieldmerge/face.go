@@ -42,12 +42,12 @@ func (f structFace) set(rec record, path string, v any) (changes, string, error)
 	if err != nil || !isMember {
 		return c, path, err
 	}
-	t, err := f.plan.find(path)
+	rd, err := f.plan.read(f.rules, rec)
 	if err != nil {
 		return nil, "", err
 	}
-	register := t.node.at().path(t.prefix)
-	if err := c.setMembers(f.plan, f.rules, rec, Patch{Set: map[string]any{path: v}}, []string{path}); err != nil {
+	register := f.plan.standing(path).now
+	if err := c.setMembers(f.plan, rd, Patch{Set: map[string]any{path: v}}, []string{path}); err != nil {
 		return nil, "", err
 	}
 	if len(c) == 0 { // it holds that value already: the group is settled on what it shows

@@ -43,6 +43,24 @@ func (p *plan) find(path string) (target, error) {
 	return t, nil
 }
 
+// showsFormer reports whether a reader sees what is stored in a former place.
+func (t *target) showsFormer(rd *reading) bool {
+	switch n := t.node.(type) {
+	case *leaf:
+		return n.former != nil && !rd.at(&n.place, t.prefix).written && rd.at(n.former, t.prefix).val != nil
+	case *group:
+		if rd.at(&n.place, t.prefix).written {
+			return false
+		}
+		for _, m := range n.members {
+			if rd.at(&m.leaf.place, t.prefix).val != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // groupAt returns the group with a name; nil if there is none.
 func (n *structNode) groupAt(name string) *group {
 	for _, c := range n.children {

@@ -62,7 +62,7 @@ func (d *Documents) Patch(ctx context.Context, key string, p Patch, options ...W
 			}
 			maps.Copy(c, changes(l))
 		}
-		return update{changes: c}, c.replaceMaps(d.rules, rec, p)
+		return update{changes: c}, c.replaceMaps(d.rules, rec, p, nil)
 	})
 }
 
@@ -93,18 +93,23 @@ func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...W
 				members = append(members, path)
 			}
 		}
-		if len(members) > 0 {
-			if err := c.setMembers(d.plan, d.rules, rec, p, members); err != nil {
-				return update{}, err
-			}
+		rd, err := d.plan.read(d.rules, rec)
+		if err != nil {
+			return update{}, err
 		}
-		return update{changes: c}, c.replaceMaps(d.rules, rec, p)
+		if err := c.setMembers(d.plan, rd, p, members); err != nil {
+			return update{}, err
+		}
+		if err := c.replaceMaps(d.rules, rec, p, members); err != nil {
+			return update{}, err
+		}
+		return update{changes: c, unsets: d.plan.unsets(c, rd)}, nil
 	})
 }
 
 // replaceMaps adds what of a record goes when maps are set as a whole, and what the patch
-// unsets.
-func (c changes) replaceMaps(r *rules, rec record, p Patch) error {
+// unsets, members of groups left out.
+func (c changes) replaceMaps(r *rules, rec record, p Patch, members []string) error {
 	_, fields, err := rec.fields()
 	if err != nil {
 		return err
@@ -136,7 +141,7 @@ func (c changes) replaceMaps(r *rules, rec record, p Patch) error {
 		gone(path, false)
 	}
 	for _, path := range p.Unset {
-		gone(path, true)
+		gone(path, !slices.Contains(members, path))
 	}
 	return nil
 }
@@ -243,11 +248,7 @@ func (l *leaf) convert(path string, v any) ([]byte, error) {
 }
 
 // setMembers adds what changes in the groups whose members the patch names.
-func (c changes) setMembers(p *plan, r *rules, rec record, patch Patch, paths []string) error {
-	rd, err := p.read(r, rec)
-	if err != nil {
-		return err
-	}
+func (c changes) setMembers(p *plan, rd *reading, patch Patch, paths []string) error {
 	type write struct {
 		at            target
 		before, after *image

@@ -131,8 +131,8 @@ func (d *records) Len(ctx context.Context) (n int, err error) {
 // knowledge of each other, oldest first, whatever the policy shows: one where there is no
 // conflict, none where nothing was ever written at the path. Values have the field's Go
 // type or, where the path is not in the schema or the value of another type, the form
-// that a JSON-shaped record has. The path of a group's fields is the group's name, and
-// its value a map. Shown is set where a reader sees the value; where a policy computed
+// that a JSON-shaped record has. For a field of a group they are those of the group, maps
+// of all its fields. Shown is set where a reader sees the value; where a policy computed
 // what is shown, it is set nowhere.
 func (d *records) Siblings(ctx context.Context, key, path string) (all []Sibling[any], err error) {
 	err = d.store.Read(ctx, key, func(state []byte) error {
@@ -144,6 +144,7 @@ func (d *records) Siblings(ctx context.Context, key, path string) (all []Sibling
 		if err != nil {
 			return err
 		}
+		path = d.register(fields, path)
 		siblings, err := lattice.Siblings(nil, t, lattice.FindField(fields, path, lattice.KindRegister))
 		if err != nil || len(siblings) == 0 {
 			return err
@@ -164,6 +165,15 @@ func (d *records) Siblings(ctx context.Context, key, path string) (all []Sibling
 		return nil
 	})
 	return all, d.fail("siblings of", key, err)
+}
+
+// register is where the field at a path is stored: elsewhere if it is in a group, or was
+// given another name, and has been written there.
+func (d *records) register(fields []byte, path string) string {
+	if now := d.face.standing(path).now; now != "" && lattice.FindField(fields, now, lattice.KindRegister) != nil {
+		return now
+	}
+	return path
 }
 
 // liveRecord takes the state of a record apart that has to be live.

@@ -44,8 +44,13 @@ func (d *records) Resolve(ctx context.Context, key, path string, choice Choice, 
 			c, settles, err := d.face.set(rec, path, choice.value)
 			return update{changes: c, settles: settles}, err
 		}
-		val, err := choice.find(d.rules, rec, path)
-		return update{changes: changes{path: val}, settles: path}, err
+		_, fields, err := rec.fields()
+		if err != nil {
+			return update{}, err
+		}
+		register := d.register(fields, path)
+		val, err := choice.find(d.rules, rec, register)
+		return update{changes: changes{register: val}, settles: register}, err
 	})
 }
 

@@ -51,6 +51,7 @@ func appendCreate(dst []byte, r record, fields changes, at fieldwise.Version) ([
 type update struct {
 	changes changes
 	settles string                            // a path whose value is written even if it shows already, where there are siblings
+	unsets  map[string]bool                   // paths to unset although nothing is stored there: what shows is stored elsewhere
 	token   *Token                            // what the writer was shown; nil: all that the region holds
 	decode  func(path string, val []byte) any // for a ChangedError
 }
@@ -114,7 +115,8 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 	if !nested(c) && !nestedFields(fields) {
 		return c.each(fields, func(path string, val, register []byte) error {
 			s, siblings, err := r.shown(path, t, register)
-			if same := bytes.Equal(s.Value, val) && (s.Value == nil) == (val == nil); err == nil && same && (path != u.settles || siblings < 2) {
+			same := bytes.Equal(s.Value, val) && (s.Value == nil) == (val == nil)
+			if err == nil && same && !u.unsets[path] && (path != u.settles || siblings < 2) {
 				delete(c, path)
 			}
 			return err
@@ -138,6 +140,9 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 		if f := v.find(u.settles); f != nil && f.siblings > 1 {
 			c[u.settles] = settled
 		}
+	}
+	for path := range u.unsets {
+		c[path] = nil
 	}
 	return nil
 }
