@@ -58,7 +58,7 @@ func (e *Engine) notCommitted() []*Batch {
 }
 
 func (e *Engine) addLate(r lateReport) {
-	b := e.room(len(r.conflict.Loser.Value) + len(r.conflict.Winner.Value))
+	b := e.room(len(r.conflict.Loser.Value) + len(r.conflict.Winner.Value) + MaxReason)
 	b.addReport(&r.conflict)
 	b.late = append(b.late, r)
 }

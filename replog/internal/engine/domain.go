@@ -156,12 +156,18 @@ func (d *domain) join(state []byte, entry *Entry, report bool) (conflicts []fiel
 			return nil, nil, err
 		}
 		for i := range conflicts {
-			conflicts[i].Domain, conflicts[i].Key = entry.Domain, entry.Key
+			c := &conflicts[i]
+			c.Domain, c.Key = entry.Domain, entry.Key
+			c.Field, c.Policy, c.Reason = loggable(c.Field), loggable(c.Policy), loggable(c.Reason[:min(len(c.Reason), MaxReason)])
 		}
 	}
 	joined, err = d.merger.Merge(nil, state, delta)
 	return conflicts, joined, err
 }
+
+// loggable replaces what is not UTF-8, which a merger may quote, such as in the error of
+// a policy: a log that holds it could not be opened again.
+func loggable(s string) string { return strings.ToValidUTF8(s, "?") }
 
 // current is the newest state of a key, staged or committed.
 func (d *domain) current(key string) []byte {

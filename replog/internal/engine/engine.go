@@ -28,6 +28,7 @@ const (
 	MaxEntry  = 4 << 20 // bytes of an entry
 	MaxDomain = 63      // bytes of a domain's name
 	MaxMerger = 255     // bytes of a merger's name
+	MaxReason = 1 << 10 // bytes of a conflict's reason; what is longer is cut
 )
 
 // Config is what an engine needs to know.

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/internal/wire"
@@ -135,9 +136,12 @@ func Reports(payload []byte, use func(fieldwise.Conflict) error) error {
 	})
 }
 
+// appendReport appends the body of a report: kind, domain, key, field, policy and reason,
+// then loser and winner, each as region, incarnation, time, value and whether it created
+// the record. A value without bytes is an absent one: those that are present have some.
 func appendReport(dst []byte, c *fieldwise.Conflict) []byte {
 	dst = wire.AppendUint(dst, uint64(c.Kind))
-	for _, s := range []string{c.Domain, c.Key, c.Field, c.Policy} {
+	for _, s := range []string{c.Domain, c.Key, c.Field, c.Policy, c.Reason} {
 		dst = wire.AppendString(dst, s)
 	}
 	return appendSibling(appendSibling(dst, c.Loser), c.Winner)
@@ -145,10 +149,14 @@ func appendReport(dst []byte, c *fieldwise.Conflict) []byte {
 
 func parseReport(b []byte) (fieldwise.Conflict, error) {
 	p := parser{b: b}
+	kind := p.uint()
 	c := fieldwise.Conflict{
-		Kind:   fieldwise.ConflictKind(p.uint()),
-		Domain: p.string(), Key: p.string(), Field: p.string(), Policy: p.string(),
+		Kind:   fieldwise.ConflictKind(kind),
+		Domain: p.string(), Key: p.string(), Field: p.string(), Policy: p.string(), Reason: p.string(),
 		Loser: p.sibling(), Winner: p.sibling(),
+	}
+	if p.err == nil && kind > math.MaxUint8 {
+		p.err = fmt.Errorf("kind %d", kind)
 	}
 	return c, p.end("conflict report")
 }
@@ -171,7 +179,8 @@ func parseMerger(b []byte) (domain, merger string, err error) {
 
 func appendSibling(dst []byte, s fieldwise.Sibling) []byte {
 	dst = appendVersion(dst, s.Version)
-	return wire.AppendBin(dst, s.Value)
+	dst = wire.AppendBin(dst, s.Value)
+	return wire.AppendBool(dst, s.Created)
 }
 
 func appendVersion(dst []byte, v fieldwise.Version) []byte {
@@ -191,6 +200,13 @@ type parser struct {
 func (p *parser) uint() (v uint64) {
 	if p.err == nil {
 		v, p.b, p.err = wire.Uint(p.b)
+	}
+	return v
+}
+
+func (p *parser) bool() (v bool) {
+	if p.err == nil {
+		v, p.b, p.err = wire.Bool(p.b)
 	}
 	return v
 }
@@ -228,6 +244,7 @@ func (p *parser) sibling() fieldwise.Sibling {
 	if b := p.bin(); len(b) > 0 {
 		s.Value = b
 	}
+	s.Created = p.bool()
 	return s
 }
 

@@ -80,6 +80,12 @@ func FuzzPayload(f *testing.F) {
 	}
 	f.Add([]byte("\xc6\xff\xff\xff\xff\x01"))
 	f.Add([]byte("\xc4\x01\x09"))
+	absent := sampleConflict
+	absent.Loser.Value, absent.Winner, absent.Reason = nil, fieldwise.Sibling{}, ""
+	for _, c := range []fieldwise.Conflict{sampleConflict, absent} {
+		f.Add(appendEntryPart(nil, partReport, appendReport(nil, &c)))
+	}
+	f.Add(appendEntryPart(nil, partReport, append([]byte("\xcd\x01\x05"), appendReport(nil, &sampleConflict)[1:]...)))
 	f.Add(appendEntryPart(nil, partMerger, appendMerger(nil, "notes", "register/1")))
 	f.Add(appendEntryPart(nil, partMerger, appendMerger(nil, "notes", "")))
 	f.Add([]byte("\xc4\x00"))
