@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/lww"
+	"github.com/fieldwise/fieldwise/regionpriority"
 )
 
 func TestReadsSeeCommittedStatesAndWritesSeeStagedOnes(t *testing.T) {
@@ -250,6 +252,43 @@ func TestAWriteReportsWhatArrivedAfterItBegan(t *testing.T) {
 	b.write("notes", "k", "b2")
 	require.Equal(t, "b2", b.read("notes", "k"))
 	require.Len(t, b.reports(), 1, "a write that knew of both is no conflict")
+}
+
+// A change that is made knowing less than the state it was shown, as under a token, leaves
+// the rest beside its own value: it hides that although nothing arrived since it began.
+func TestAWriteReportsWhatItLeavesBesideItsOwnValue(t *testing.T) {
+	ranked, err := regionpriority.NewMerger("b", "a")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		merger fieldwise.Merger
+		report string
+	}{
+		{lww.NewMerger(), "k: b1 < a2"},
+		{ranked, "k: a2 < b1"}, // readers do not see what was just written
+	} {
+		a, b := newHost(t, "a"), newHost(t, "b")
+		a.open("notes", c.merger)
+		b.open("notes", c.merger)
+		a.write("notes", "k", "a1")
+		token, err := a.e.Begin(a.now, "notes", "k")
+		require.NoError(t, err)
+		b.sync(a)
+		b.write("notes", "k", "b1") // knows of a1
+		a.sync(b)
+
+		basis, err := a.e.Begin(a.now, "notes", "k")
+		require.NoError(t, err)
+		_, _, err = a.e.Stage(basis, "notes", "k", deltaFor(t, "notes", Basis{State: token.State, At: basis.At}, "a2"), "")
+		require.NoError(t, err)
+		a.commit()
+		require.Equal(t, "b1|a2", a.read("notes", "k"))
+		require.Equal(t, []string{c.report}, a.reports())
+
+		a.write("notes", "j", "a3")
+		require.Len(t, a.reports(), 1, "it is reported once")
+		a.write("notes", "k", "a4")
+		require.Len(t, a.reports(), 1, "a write that knows of all hides nothing")
+	}
 }
 
 func TestDeltasAndStatesAreNotShared(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
-	"unsafe"
 
 	"github.com/fieldwise/fieldwise"
 )
@@ -58,7 +57,9 @@ func (e *Engine) Stage(basis Basis, domain, key string, delta []byte, note strin
 		Origin: e.cfg.Origin, Seq: e.staged[e.cfg.Origin] + 1, Time: basis.At.Time,
 		Domain: domain, Key: key, Delta: delta, Note: note,
 	}
-	conflicts, joined, err := d.join(state, &entry, !same(state, basis.State))
+	// Looked for although nothing may have arrived since the change was begun: a change can
+	// be made knowing less than its basis, and leaves the rest beside its own value.
+	conflicts, joined, err := d.join(state, &entry, true)
 	if err != nil {
 		return fieldwise.Receipt{}, 0, fmt.Errorf("replog: delta of a write: %w", err)
 	}
@@ -69,11 +70,6 @@ func (e *Engine) Stage(basis Basis, domain, key string, delta []byte, note strin
 		return fieldwise.Receipt{}, 0, err
 	}
 	return fieldwise.Receipt{Origin: entry.Origin, Seq: entry.Seq, Time: entry.Time}, e.filling.Number, nil
-}
-
-// same reports whether two states are one piece of memory; states are never changed.
-func same(a, b []byte) bool {
-	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b)
 }
 
 // stage adds an entry and the reports that it causes to the batch that is being filled.
