@@ -16,7 +16,10 @@ type Domain struct {
 	name    string
 }
 
-var _ fieldwise.Store = (*Domain)(nil)
+var (
+	_ fieldwise.Store = (*Domain)(nil)
+	_ fieldwise.Noter = (*Domain)(nil)
+)
 
 // Name is the domain's name.
 func (d *Domain) Name() string { return d.name }

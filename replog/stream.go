@@ -65,12 +65,17 @@ type Report struct {
 	// one it has dealt with.
 	Position uint64
 	fieldwise.Conflict
+
+	// The notes of the two writes, see [WithNote]; empty where there is none, as of a
+	// winner that is no write.
+	LoserNote, WinnerNote string
 }
 
 // Conflicts yields the durable conflict reports of this replica behind a position, 0
 // for all of them, and ends with the last one. Every region reports what it hides
 // itself, so one hidden write is reported by several: drop repeats by the conflict's
-// ID. An error ends the sequence. The slices are the caller's.
+// ID. The notes of the writes are looked up in the log. An error ends the sequence. The
+// slices are the caller's.
 func (r *Replica) Conflicts(ctx context.Context, after uint64) iter.Seq2[Report, error] {
 	return func(yield func(Report, error) bool) {
 		r.mu.RLock()
@@ -100,12 +105,28 @@ func (r *Replica) Conflicts(ctx context.Context, after uint64) iter.Seq2[Report,
 				return
 			}
 			for _, c := range all {
-				if position++; position > after && !yield(Report{Position: position, Conflict: c}, nil) {
+				if position++; position <= after {
+					continue
+				}
+				report, err := r.withNotes(ctx, Report{Position: position, Conflict: c})
+				if !yield(report, err) || err != nil {
 					return
 				}
 			}
 		}
 	}
+}
+
+// withNotes looks up the notes of a report.
+func (r *Replica) withNotes(ctx context.Context, report Report) (Report, error) {
+	var err error
+	if report.LoserNote, err = r.note(ctx, report.Domain, report.Loser.Version); err != nil {
+		return Report{}, err
+	}
+	if report.WinnerNote, err = r.note(ctx, report.Domain, report.Winner.Version); err != nil {
+		return Report{}, err
+	}
+	return report, nil
 }
 
 func (r *Replica) usable(ctx context.Context) error {
