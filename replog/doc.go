@@ -16,6 +16,13 @@
 // return and may the entry leave the replica. Writes that wait at the same time share a
 // sync. Writes to one key happen one at a time, in the order in which they ask.
 //
+// A write that is made from within the change of another, in the same goroutine and on the
+// same replica, would wait for itself: it is refused with [fieldwise.ErrNested]. A change
+// may read.
+//
+// A write can carry a note, such as who made it ([WithNote]). It travels with the entry, and
+// [Domain.Note] finds it by the write's version in every region that has the write.
+//
 // A write whose context ends while the log is working on it, or whose log fails at the
 // wrong moment, returns an [OutcomeError]: it may be durable or not. Its receipt tells:
 // [Replica.WaitApplied] returns nil once the write is durable, and [ErrReplaced] if it
@@ -52,8 +59,11 @@
 // # Conflicts
 //
 // When joining two states hides a value, the merger names it and the replica logs a
-// report in the same batch as the entry that caused it. [Replica.Conflicts] streams the
-// reports from a position that the consumer keeps.
+// report in the same batch as the entry that caused it. That goes for what arrives and for
+// local writes: one that knew less than this replica leaves the rest beside its own value.
+// [Replica.Conflicts] streams the reports, with the notes of the writes, from a position that
+// the consumer keeps. A report says all that the merger said, but that a reason is cut at
+// 1 KiB and bytes that are not UTF-8 in texts become "?".
 //
 // # Memory and disk
 //

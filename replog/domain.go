@@ -10,7 +10,7 @@ import (
 )
 
 // Domain is the states of the records under one merger: what [fieldwise.Store]
-// promises, on a durable log. It is safe for concurrent use.
+// promises, on a durable log, and the notes of their writes. It is safe for concurrent use.
 type Domain struct {
 	replica *Replica
 	name    string
@@ -62,14 +62,26 @@ func (d *Domain) usable(ctx context.Context) error { return d.replica.usable(ctx
 // Write implements [fieldwise.Store]. When ctx ends after the change was handed to the
 // log, the error is an [OutcomeError]; the same goes for a failure of the log that
 // leaves open whether the change is durable.
+//
+// A change may read, this domain and others. A Write that it calls on this replica, of
+// whatever domain and key, returns an error matching ErrNested at once, which names domain
+// and key of the change. Other goroutines are not concerned, also those that the change
+// starts: a change that waits for one of them to write the same key waits for ever.
 func (d *Domain) Write(ctx context.Context, key string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
+	self := thisGoroutine()
+	if err := d.replica.changing.check(self); err != nil {
+		return fieldwise.Receipt{}, err
+	}
 	unlock, err := d.replica.keys.lock(ctx, d.name, key)
 	if err != nil {
 		return fieldwise.Receipt{}, err
 	}
 	defer unlock()
 	for {
-		a, err := d.attempt(ctx, key, change)
+		a, err := d.attempt(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+			defer d.replica.changing.enter(self, keyName{d.name, key})()
+			return change(dst, state, at)
+		})
 		switch {
 		case errors.Is(err, engine.ErrRestaged):
 		case err != nil:
