@@ -16,6 +16,7 @@ import (
 
 // Host is a region whose domains are maps. It is safe for concurrent use.
 type Host struct {
+	writing sync.Mutex // held during a write, its change included; taken before mu
 	mu      sync.Mutex
 	origin  fieldwise.Origin
 	clock   *fieldwise.Clock
@@ -69,19 +70,22 @@ func (s *Store) Read(ctx context.Context, key string, use func(state []byte) err
 	return use(state)
 }
 
-// Write implements [fieldwise.Store]; all writes of the host happen one at a time.
+// Write implements [fieldwise.Store]; all writes of the host happen one at a time. A change
+// may read. One that writes to the host waits for ever: it is not recognised as nested.
 func (s *Store) Write(ctx context.Context, key string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return fieldwise.Receipt{}, err
 	}
 	h := s.host
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.writing.Lock()
+	defer h.writing.Unlock()
 	at := fieldwise.Version{Time: h.clock.Now(), Origin: h.origin}
-	delta, err := change(nil, s.states[key], at)
+	delta, err := change(nil, s.State(key), at)
 	if err != nil || len(delta) == 0 {
 		return fieldwise.Receipt{}, err
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if err := s.mergeLocked(key, delta); err != nil {
 		return fieldwise.Receipt{}, err
 	}

@@ -59,6 +59,30 @@ func TestDomainIsHeldUnderOneName(t *testing.T) {
 	require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
 }
 
+// As in the log, what arrives while a change is made is joined with what it makes.
+func TestAChangeMayReadAndStatesMayArriveMeanwhile(t *testing.T) {
+	ctx := context.Background()
+	a, b := mapstore.New(origin("a"), stopped), mapstore.New(origin("b"), stopped)
+	db, err := lww.Open[string](b, "d")
+	require.NoError(t, err)
+	_, err = db.Put(ctx, "k", "b")
+	require.NoError(t, err)
+	sa, err := a.Domain("d", lww.NewMerger())
+	require.NoError(t, err)
+	sb, err := b.Domain("d", lww.NewMerger())
+	require.NoError(t, err)
+	store := sa.(*mapstore.Store)
+	_, err = store.Write(ctx, "k", func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+		require.NoError(t, store.Merge("k", sb.(*mapstore.Store).State("k")))
+		require.NoError(t, store.Read(ctx, "k", func(now []byte) error { require.NotEmpty(t, now); return nil }))
+		return lww.NewMerger().Set(dst, state, at, []byte("\xa1a"))
+	})
+	require.NoError(t, err)
+	siblings, err := lww.NewMerger().Siblings(store.State("k"))
+	require.NoError(t, err)
+	require.Len(t, siblings, 2)
+}
+
 func TestErrorsAndCancelledContexts(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	h := mapstore.New(origin("a"), stopped)
