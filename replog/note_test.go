@@ -41,7 +41,8 @@ func TestNoteContract(t *testing.T) {
 		requireNote(t, "", n.tokens, imported.Version())
 		requireNote(t, "", n.tokens, fieldwise.Version{})
 		for _, unknown := range []fieldwise.Version{
-			{Time: ticket.Time + 1<<40, Origin: a.Origin()}, {Time: ticket.Time, Origin: b.Origin()},
+			{Time: ticket.Time + 1<<40, Origin: a.Origin()},
+			{Time: ticket.Time, Origin: b.Origin()},
 			{Time: ticket.Time, Origin: fieldwise.Origin{Region: "c", Incarnation: 1}},
 		} {
 			requireNote(t, "", n.tokens, unknown)
@@ -135,8 +136,8 @@ func TestReportsCarryTheNotesOfTheirWrites(t *testing.T) {
 		}
 		require.Equal(t, map[string]string{"k": "by asha < by ben", "j": "only the loser has one < "}, notes)
 	}
-	for range a.Conflicts(ctx, 2) {
-		t.Fatal("there are two")
+	for report, err := range a.Conflicts(ctx, 2) {
+		t.Fatalf("there are two: %v, %v", report, err)
 	}
 	var last error
 	for _, err := range a.Conflicts(ctx, 0) {
