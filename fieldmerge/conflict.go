@@ -44,24 +44,37 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 	if err != nil {
 		return nil, err
 	}
-	nested := false
+	stored := fs
 	for rest := fd; len(rest) > 0; {
 		f, after, ok := lattice.CutField(rest)
 		if !ok {
 			return nil, errFieldEnds
 		}
 		rest = after
-		path := string(f.Name)
-		nested = nested || strings.IndexByte(path, '.') >= 0
-		own := lattice.FindField(fs, path, f.Kind)
+		var own []byte // of both, in the order of their fields
+		for len(stored) > 0 {
+			o, after, ok := lattice.CutField(stored)
+			if !ok {
+				return nil, errFieldEnds
+			}
+			c := cmp.Or(bytes.Compare(o.Name, f.Name), cmp.Compare(o.Kind, f.Kind))
+			if c > 0 {
+				break
+			}
+			if stored = after; c == 0 {
+				own = o.Body
+				break
+			}
+		}
 		if own == nil || f.Kind != lattice.KindRegister {
 			continue
 		}
+		path := string(f.Name)
 		if dst, err = lattice.AppendConflicts(dst, path, m.rules.policy(path), ts, own, td, f.Body); err != nil {
 			return nil, err
 		}
 	}
-	if !nested && bytes.IndexByte(fs, '.') < 0 {
+	if !nestedFields(fd) && !nestedFields(fs) {
 		return dst, nil
 	}
 	return m.misshapen(dst, rs, state, delta)

@@ -1,76 +1,39 @@
 package replog
 
 import (
-	"bytes"
-	"fmt"
+	"reflect"
 	"runtime"
-	"strconv"
-	"sync"
 
 	"github.com/fieldwise/fieldwise"
 )
 
-// changing knows which goroutines are inside a change, and of what: a write that one of
-// them asks for would wait for itself. The zero value is ready to use.
-type changing struct {
-	mu     sync.Mutex
-	inside map[goroutine]keyName
-}
+// change is what a write does: see fieldwise.Store.
+type change = func(dst, state []byte, at fieldwise.Version) ([]byte, error)
 
-// goroutine is the number of a goroutine, which no other ever has; zero is none.
-type goroutine uint64
-
-// thisGoroutine is the number of the goroutine that calls it.
+// call calls a change. Its frame on the stack is how a write that the change asks for
+// recognises that it would wait for itself.
 //
-// Go tells it nowhere but in the first line of a stack trace, "goroutine 7 [running]:", and
-// so it is read from there: a Store's change has no context or other argument that could
-// carry a mark to the write it asks for. A release of Go that words the line in another way
-// gives zero, and then nested writes wait, as they would without this. It takes microseconds,
-// the more the deeper the stack. And it does not see a change that starts another
-// goroutine and waits for a write there.
-func thisGoroutine() goroutine {
-	var buf [64]byte
-	return parseGoroutine(buf[:runtime.Stack(buf[:], false)])
+//go:noinline
+func call(c change, state []byte, at fieldwise.Version) ([]byte, error) {
+	return c(nil, state, at)
 }
 
-func parseGoroutine(trace []byte) goroutine {
-	rest, ok := bytes.CutPrefix(trace, []byte("goroutine "))
-	if !ok {
-		return 0
-	}
-	number, _, _ := bytes.Cut(rest, []byte(" "))
-	n, err := strconv.ParseUint(string(number), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return goroutine(n)
-}
+var callEntry = reflect.ValueOf(call).Pointer()
 
-// check returns an error that matches fieldwise.ErrNested if g is inside a change.
-func (c *changing) check(g goroutine) error {
-	c.mu.Lock()
-	outer, nested := c.inside[g]
-	c.mu.Unlock()
-	if !nested {
-		return nil
-	}
-	return fmt.Errorf("%w: of key %.80q in domain %q", fieldwise.ErrNested, outer.key, outer.domain)
-}
+// maxFrames is how far up the stack insideChange looks.
+const maxFrames = 64
 
-// enter marks that g begins a change of the key and leave that it ended.
-func (c *changing) enter(g goroutine, key keyName) (leave func()) {
-	if g == 0 {
-		return func() {}
+// insideChange reports whether the caller was called by a change, of this replica or
+// another. A Store's change has no context or other argument that could carry a mark to the
+// write it asks for, so the stack is asked. It does not see a change that starts another
+// goroutine and waits for a write there, nor one that is more than maxFrames above; and
+// what is deferred and runs while a change panics is still within it.
+func insideChange() bool {
+	var pcs [maxFrames]uintptr
+	for _, pc := range pcs[:runtime.Callers(2, pcs[:])] {
+		if f := runtime.FuncForPC(pc - 1); f != nil && f.Entry() == callEntry {
+			return true
+		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.inside == nil {
-		c.inside = make(map[goroutine]keyName)
-	}
-	c.inside[g] = key
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.inside, g)
-	}
+	return false
 }

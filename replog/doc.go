@@ -16,9 +16,8 @@
 // return and may the entry leave the replica. Writes that wait at the same time share a
 // sync. Writes to one key happen one at a time, in the order in which they ask.
 //
-// A write that is made from within the change of another, in the same goroutine and on the
-// same replica, would wait for itself: it is refused with [fieldwise.ErrNested]. A change
-// may read.
+// A write that is made from within the change of another, in the same goroutine, could wait
+// for itself: it is refused with [fieldwise.ErrNested]. A change may read.
 //
 // A write can carry a note, such as who made it ([WithNote]). It travels with the entry, and
 // [Domain.Note] finds it by the write's version in every region that has the write.

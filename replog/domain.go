@@ -63,14 +63,13 @@ func (d *Domain) usable(ctx context.Context) error { return d.replica.usable(ctx
 // log, the error is an [OutcomeError]; the same goes for a failure of the log that
 // leaves open whether the change is durable.
 //
-// A change may read, this domain and others. A Write that it calls on this replica, of
-// whatever domain and key, returns an error matching ErrNested at once, which names domain
-// and key of the change. Other goroutines are not concerned, also those that the change
-// starts: a change that waits for one of them to write the same key waits for ever.
+// A change may read, this domain and others. A Write that it calls, of whatever domain, key
+// and replica, is ErrNested at once. Other goroutines are not concerned, also those that
+// the change starts: a change that waits for one of them to write the same key waits for
+// ever.
 func (d *Domain) Write(ctx context.Context, key string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
-	self := thisGoroutine()
-	if err := d.replica.changing.check(self); err != nil {
-		return fieldwise.Receipt{}, err
+	if insideChange() {
+		return fieldwise.Receipt{}, fieldwise.ErrNested
 	}
 	unlock, err := d.replica.keys.lock(ctx, d.name, key)
 	if err != nil {
@@ -78,10 +77,7 @@ func (d *Domain) Write(ctx context.Context, key string, change func(dst, state [
 	}
 	defer unlock()
 	for {
-		a, err := d.attempt(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
-			defer d.replica.changing.enter(self, keyName{d.name, key})()
-			return change(dst, state, at)
-		})
+		a, err := d.attempt(ctx, key, change)
 		switch {
 		case errors.Is(err, engine.ErrRestaged):
 		case err != nil:
@@ -112,13 +108,13 @@ type attempt struct {
 }
 
 // attempt makes the change once and stages what comes of it.
-func (d *Domain) attempt(ctx context.Context, key string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (a attempt, err error) {
+func (d *Domain) attempt(ctx context.Context, key string, change change) (a attempt, err error) {
 	r := d.replica
 	basis, rests, err := d.begin(ctx, key)
 	if err != nil {
 		return attempt{}, err
 	}
-	delta, err := change(nil, basis.State, basis.At)
+	delta, err := call(change, basis.State, basis.At)
 	if err != nil || len(delta) == 0 {
 		return attempt{err: err, rests: rests}, nil
 	}

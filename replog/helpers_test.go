@@ -176,8 +176,6 @@ type tokens2 struct{ tokenSet }
 
 func (tokens2) Name() string { return "tokens/2" }
 
-type change = func(dst, state []byte, at fieldwise.Version) ([]byte, error)
-
 func token(s string) change {
 	return func(dst, _ []byte, _ fieldwise.Version) ([]byte, error) { return append(append(dst, s...), ';'), nil }
 }

@@ -32,7 +32,6 @@ type Replica struct {
 	links   map[*Link]bool
 
 	keys      keyLocks
-	changing  changing
 	staged    chan struct{} // holds a token while the committer has work
 	closing   chan struct{} // closed when Close begins
 	closeOnce sync.Once

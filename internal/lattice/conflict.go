@@ -11,6 +11,9 @@ import (
 // that the policy does not show and that was not hidden in the first register
 // already, and each value that lost to another under its own version.
 func AppendConflicts(dst []fieldwise.Conflict, field string, policy Policy, ta Table, a []byte, tb Table, b []byte) ([]fieldwise.Conflict, error) {
+	if replaces(ta, a, tb, b) {
+		return dst, nil
+	}
 	before, err := Siblings(nil, ta, a)
 	if err != nil {
 		return nil, err
@@ -56,6 +59,52 @@ func AppendConflicts(dst []fieldwise.Conflict, field string, policy Policy, ta T
 		dst = append(dst, conflict(kind, field, policy.Name(), reason, s, winner))
 	}
 	return dst, nil
+}
+
+// replaces reports whether b brings one value that knows of all that is current in a, as
+// nearly every write does. No is an answer that is never wrong to act on.
+func replaces(ta Table, a []byte, tb Table, b []byte) bool {
+	current := 0
+	for rest := b; len(rest) > 0; {
+		it, after, ok := CutItem(rest)
+		if !ok {
+			return false
+		}
+		if !it.Superseded {
+			current++
+		}
+		rest = after
+	}
+	if current > 1 {
+		return false
+	}
+	for len(a) > 0 {
+		it, rest, ok := CutItem(a)
+		if !ok || !it.Superseded && !beaten(&it, ta.entry(it.Index), tb, b) {
+			return false
+		}
+		a = rest
+	}
+	return true
+}
+
+// beaten reports whether a register has a later item of the origin than it, or the mark
+// that it was superseded.
+func beaten(it *Item, origin entry, t Table, register []byte) bool {
+	for len(register) > 0 {
+		other, rest, ok := CutItem(register)
+		if !ok {
+			return false
+		}
+		register = rest
+		if other.Time < it.Time || other.Time == it.Time && !other.Superseded {
+			continue
+		}
+		if bytes.Equal(t.entry(other.Index), origin) {
+			return true
+		}
+	}
+	return false
 }
 
 // joinedSiblings lists the siblings of the join of two registers, oldest first.

@@ -42,6 +42,20 @@ func (t Table) cut() (e entry, rest Table, ok bool) {
 	return entry(t[:n]), t[n:], true
 }
 
+// entry returns the origin with an index; nil if there is none.
+func (t Table) entry(index int) entry {
+	for {
+		e, rest, ok := t.cut()
+		if !ok {
+			return nil
+		}
+		if index == 0 {
+			return e
+		}
+		index, t = index-1, rest
+	}
+}
+
 func (e entry) region() []byte {
 	if e[incarnationLen] == 0xd9 {
 		return e[incarnationLen+2:]
