@@ -12,6 +12,10 @@ import (
 // readStep is how much is read ahead, and the most that recovery holds of the file.
 const readStep = 1 << 20
 
+// firstStep is how much Frames reads ahead at first, since some stop after a frame; it doubles with
+// every step.
+const firstStep = 16 << 10
+
 // Frame is one payload in the log.
 type Frame struct {
 	Position Position // where the frame starts
@@ -51,6 +55,7 @@ func (r *reader) view(pos, n, limit int64) ([]byte, error) {
 			r.buf = r.buf[:0]
 			return nil, err
 		}
+		r.step = min(2*r.step, readStep)
 	}
 	return r.buf[pos-r.base : pos-r.base+n : pos-r.base+n], nil
 }
@@ -139,6 +144,7 @@ func (l *Log) Frames(from Position) iter.Seq2[Frame, error] {
 			return
 		}
 		r, batch := newReader(l.src, l.header.salt), int64(-1)
+		r.step = firstStep
 		for {
 			durable := l.durable.Load()
 			if pos >= durable {
