@@ -4,27 +4,64 @@
 //
 // # Use
 //
-// A [Schema] gives each field a policy by its path. [Open] opens a domain of a host,
-// usually a replog.Replica, under it:
+// A struct with tags says how each field is stored and resolved. [NewSchema] checks it
+// once, [Open] opens a domain of a host, usually a replog.Replica, under it:
 //
-//	schema, err := fieldmerge.NewDocumentSchema(
-//		fieldmerge.Default(fieldmerge.LWW),
+//	type Profile struct {
+//		Name    string            `merge:"name,lww"`
+//		Address string            `merge:"address,priority"`
+//		Plan    string            `merge:"plan,custom=plan"`
+//		Prefs   map[string]string `merge:"prefs,each=lww"`
+//	}
+//	schema, err := fieldmerge.NewSchema[Profile](
 //		fieldmerge.Ranks("us-east-1", "eu-west-1"),
-//		fieldmerge.Field("address.**", fieldmerge.Priority),
+//		fieldmerge.Custom("plan", higherPlan),
 //	)
-//	profiles, err := fieldmerge.OpenDocuments(replica, "profiles", schema)
-//	_, err = profiles.Create(ctx, "asha", map[string]any{"name": "Asha", "phone": "111"})
-//	_, err = profiles.Update(ctx, "asha", func(doc map[string]any) error {
-//		doc["phone"] = "222"
-//		return nil
-//	})
+//	profiles, err := fieldmerge.Open(replica, "profiles", schema)
+//	_, err = profiles.Create(ctx, "asha", Profile{Name: "Asha"})
+//	_, err = profiles.Update(ctx, "asha", func(p *Profile) error { p.Address = "Mumbai"; return nil })
+//	p, err := profiles.Get(ctx, "asha")
+//
+// [Documents] is the same for JSON-shaped records, a map[string]any each, with policies
+// by path: [NewDocumentSchema]. Both faces store the same bytes.
+//
+// # Tags
+//
+// A tag is `merge:"NAME,STRATEGY"`, and may end in ",group=NAME" or ",was=NAME". Every
+// exported field has one, or `merge:"-"`; there is no silent default. NAME is what is
+// stored, by default the Go field's name; rename the Go field as you like, and keep it.
+//
+//	lww           the value with the largest version
+//	earliest      the value with the smallest version of those that are concurrent
+//	priority      the value of the region that ranks highest: see Ranks
+//	custom=NAME   what a function of the service makes of the values: see Custom
+//	nested        a struct, or a pointer to one, whose fields are fields with tags of their own
+//	each=STRATEGY a map with string keys: each entry is a field under that strategy;
+//	              each=nested for a map of structs
+//
+// Under the first four the field is one value of whatever type: a slice, a map or a struct
+// is replaced whole. All types work that the program could store with msgpack/v5: numbers,
+// strings, []byte, time.Time (as an instant), time.Duration, named types, pointers, and
+// types that are encoding.TextMarshaler and TextUnmarshaler; structs that are one value by
+// their `msgpack` tags. Fields of an embedded struct without a tag stand among those of the
+// struct around it.
+//
+// A pointer says whether there is a value: nil is unset. Any other field that was never
+// written reads as the zero value of its type; Create does not write zero values, and
+// Update writes those that it sets.
+//
+// Fields with one group=NAME are written as one value and have one policy: price and
+// currency, say, which no merge then takes from two writers. Before its first write the
+// group reads its fields where they are stored without it. was=NAME reads a field under
+// the name that it had before until it is first written under its new one. What becomes of
+// stored values when a schema changes, and how to do it in a rolling deploy, is in
+// EVOLUTION.md beside this file.
 //
 // # Records
 //
-// A record is JSON-shaped: a map[string]any of nil, booleans, numbers, strings, byte
-// slices, times, lists and maps. A map is not a value but more fields: address.city is
-// a field of its own, and a map without entries exists too. A list is one value. Paths
-// join segments by "."; see [JoinPath] for the escapes.
+// A map is not a value but more fields, and so are a nested struct and the entries of an
+// each= map: address.city is a field of its own, and a map without entries exists too. Paths
+// join segments by "."; see [JoinPath] for the escapes. Of a document, each list is one value.
 //
 // Every field is a multi-value register (see package crdt): a write replaces the values
 // that its region held, and values written without knowledge of each other stay side by
@@ -58,17 +95,21 @@
 // # Conflicts
 //
 // What a reader does not see although no later write knew of it is reported by the
-// replica that hides it, under the losing version. Two concurrent values that are equal
-// are no conflict. Reports are made when states meet, under the policy of that moment:
-// after a change of policy a value may be hidden without a new report, and stays among
-// the field's siblings ([Domain.Siblings]).
+// replica that hides it, under the losing version: with the values, who wrote them, the
+// policy and its reason. Two concurrent values that are equal are no conflict. Reports are
+// made when states meet, under the policy of that moment: after a change of policy a value
+// may be hidden without a new report. [Domain.Explain] shows at any time what each
+// field's value beat and why, [Domain.Siblings] all values of a field, and [Domain.Resolve]
+// settles it.
 //
-// # Two fields that belong together
+// # Writing what was read
 //
-// Fields are merged one by one. If one region sets price and currency and another,
-// concurrently, sets both too, each field goes to the write with the greater version;
-// but if each region changes one of them, the result is a pair that nobody wrote. Keep
-// such a pair in one value, for instance a list of two.
+// [Domain.Update] runs a change on the newest state. Where a person decides between reading
+// and writing, [Domain.Read] returns a [Token] of what they were shown: with [Domain.Put],
+// or [IfMatch] on other writes, a field that this region changed since is a [ChangedError],
+// and what another region wrote since is not overwritten unseen but becomes a sibling. Over
+// HTTP a token is an ETag. Nothing diffs a new version against the current record, since
+// that would put back all that changed in between with full knowledge.
 //
 // # Bytes
 //
@@ -77,5 +118,6 @@
 // kind and items; for a deleted one the context of its deletes. Equal knowledge has
 // equal bytes, whatever the order in which it came. A record that was created without
 // fields has one field of a kind of its own, so that its creation has a version. A release
-// keeps and passes on the fields of other releases unchanged.
+// keeps and passes on the fields of other releases unchanged. A group's value is a map from
+// the names of its fields.
 package fieldmerge

@@ -2,6 +2,7 @@ package fieldmerge_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -13,127 +14,166 @@ import (
 	"github.com/fieldwise/fieldwise/replog"
 )
 
-// Two regions change different fields of one record while the link between them is cut.
-// After it heals, both changes are there, in both regions.
+// Customer is a record of the examples.
+type Customer struct {
+	Name  string            `merge:"name,lww"`
+	Phone string            `merge:"phone,lww"`
+	City  string            `merge:"city,priority"`
+	Plan  string            `merge:"plan,custom=plan"`
+	Prefs map[string]string `merge:"prefs,each=lww"`
+}
+
+// higherPlan resolves concurrent changes of a plan: nobody is downgraded by a conflict.
+func higherPlan(siblings []fieldmerge.Sibling[string]) (string, error) {
+	rank := map[string]int{"": 0, "free": 1, "silver": 2, "gold": 3}
+	best := ""
+	for _, s := range siblings {
+		r, known := rank[s.Value]
+		if !known {
+			return "", fmt.Errorf("plan %q has no rank", s.Value)
+		}
+		if r > rank[best] {
+			best = s.Value
+		}
+	}
+	return best, nil
+}
+
+func customers(r *replog.Replica) *fieldmerge.Domain[Customer] {
+	schema := must(fieldmerge.NewSchema[Customer](
+		fieldmerge.Ranks("us-east-1", "eu-west-1"),
+		fieldmerge.Custom("plan", higherPlan),
+	))
+	return must(fieldmerge.Open(r, "customers", schema))
+}
+
+// Two regions change one record while they are cut off from each other. Different fields,
+// and different entries of a map, are all kept; of one field each region shows what the
+// field's policy says.
 func Example() {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "fieldmerge")
-	if err != nil {
-		log.Fatal(err)
-	}
-	eu, us := open(ctx, dir, "eu-west-1", 0), open(ctx, dir, "us-east-1", 100)
-	defer cleanUp(dir, eu, us)
-	link, err := replog.Connect(eu, us)
-	if err != nil {
-		log.Fatal(err)
-	}
-	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
-	if err != nil {
-		log.Fatal(err)
-	}
-	here, err := fieldmerge.OpenDocuments(eu, "profiles", schema)
-	if err != nil {
-		log.Fatal(err)
-	}
-	there, err := fieldmerge.OpenDocuments(us, "profiles", schema)
-	if err != nil {
-		log.Fatal(err)
-	}
-	created, err := here.Create(ctx, "asha", map[string]any{"name": "Asha", "phone": "111", "address": "Bangalore"})
-	if err != nil {
-		log.Fatal(err)
-	}
-	if err := us.WaitApplied(ctx, created); err != nil {
-		log.Fatal(err)
-	}
+	eu, us, link, done := twoRegions()
+	defer done()
+	here, there := customers(eu), customers(us)
+	created := must(here.Create(ctx, "asha", Customer{Name: "Asha", Phone: "111", City: "Pune", Plan: "free"}))
+	check(us.WaitApplied(ctx, created))
 
 	link.Cut()
-	phone, err := here.Update(ctx, "asha", func(p map[string]any) error { p["phone"] = "222"; return nil })
-	if err != nil {
-		log.Fatal(err)
-	}
-	address, err := there.Update(ctx, "asha", func(p map[string]any) error { p["address"] = "Mumbai"; return nil })
-	if err != nil {
-		log.Fatal(err)
-	}
+	must(here.Update(ctx, "asha", func(c *Customer) error {
+		c.City, c.Plan, c.Prefs = "Goa", "gold", map[string]string{"theme": "dark"}
+		return nil
+	}))
+	must(there.Update(ctx, "asha", func(c *Customer) error {
+		c.Phone, c.City, c.Plan, c.Prefs = "222", "Delhi", "silver", map[string]string{"lang": "hi"}
+		return nil
+	}))
 	link.Heal()
-	if err := us.WaitApplied(ctx, phone); err != nil {
-		log.Fatal(err)
-	}
-	if err := eu.WaitApplied(ctx, address); err != nil {
-		log.Fatal(err)
-	}
-	for _, profiles := range []*fieldmerge.Documents{here, there} {
-		asha, err := profiles.Get(ctx, "asha")
-		if err != nil {
-			log.Fatal(err)
+	check(us.WaitVector(ctx, eu.Vector()))
+	check(eu.WaitVector(ctx, us.Vector()))
+	fmt.Println(must(here.Get(ctx, "asha")))
+	fmt.Println(must(there.Get(ctx, "asha")))
+	// Output:
+	// {Asha 222 Delhi gold map[lang:hi theme:dark]}
+	// {Asha 222 Delhi gold map[lang:hi theme:dark]}
+}
+
+// An explanation tells of each field who wrote its value, what it beat, and why.
+func ExampleDomain_Explain() {
+	eu, us, link, done := twoRegions()
+	defer done()
+	here, there := customers(eu), customers(us)
+	ctx := replog.WithNote(context.Background(), "import")
+	check(us.WaitApplied(ctx, must(here.Create(ctx, "asha", Customer{Name: "Asha", Phone: "111"}))))
+	link.Cut()
+	must(here.Patch(replog.WithNote(ctx, "call 17"), "asha", fieldmerge.Patch{Set: map[string]any{"phone": "222"}}))
+	must(there.Patch(replog.WithNote(ctx, "web form"), "asha", fieldmerge.Patch{Set: map[string]any{"phone": "333"}}))
+	link.Heal()
+	check(eu.WaitVector(ctx, us.Vector()))
+
+	fmt.Print(must(here.Explain(ctx, "asha")))
+	must(here.Resolve(ctx, "asha", "phone", fieldmerge.KeepShown())) // somebody looked at it
+	fmt.Println(len(must(here.Siblings(ctx, "asha", "phone"))))
+	// Output:
+	// customers "asha": live (life 1), 2 fields
+	//   name  = "Asha" by eu-west-1 at 2027-01-15T08:00:00.000Z (import) (lww)
+	//   phone = "333" by us-east-1 at 2027-01-15T08:00:00.100Z (web form) (lww)
+	//           beat "222" by eu-west-1 at 2027-01-15T08:00:00.000Z (call 17): newer by 100ms
+	// 1
+}
+
+// A form was filled from a record, and comes back after somebody else changed the record.
+// The token says what the form showed.
+func ExampleDomain_Put() {
+	ctx := context.Background()
+	eu, _, _, done := twoRegions()
+	defer done()
+	d := customers(eu)
+	must(d.Create(ctx, "asha", Customer{Name: "Asha", Phone: "111"}))
+	form, token, err := d.Read(ctx, "asha")
+	check(err)
+	must(d.Patch(ctx, "asha", fieldmerge.Patch{Set: map[string]any{"phone": "222"}}))
+
+	form.Name = "Asha Rao"
+	must(d.Put(ctx, "asha", token, form)) // the form did not change the phone: it stays
+	fmt.Println(must(d.Get(ctx, "asha")))
+
+	form.Phone = "333"
+	_, err = d.Put(ctx, "asha", token, form)
+	var changed *fieldmerge.ChangedError
+	if errors.As(err, &changed) {
+		for _, f := range changed.Fields {
+			fmt.Printf("%s: the form showed %v, now it is %v, wanted %v\n", f.Path, f.Read, f.Now, f.Wanted)
 		}
-		fmt.Println(asha)
 	}
 	// Output:
-	// map[address:Mumbai name:Asha phone:222]
-	// map[address:Mumbai name:Asha phone:222]
+	// {Asha Rao 222   map[]}
+	// phone: the form showed 111, now it is 222, wanted 333
 }
 
-// A new version of a record is written against the version that it was made from: what
-// others changed since then stays.
-func ExampleDocuments_Replace() {
+// Records whose fields are not known when the program is written.
+func ExampleDocuments() {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "fieldmerge")
-	if err != nil {
-		log.Fatal(err)
-	}
-	eu := open(ctx, dir, "eu-west-1", 0)
-	defer cleanUp(dir, eu)
-	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
-	if err != nil {
-		log.Fatal(err)
-	}
-	profiles, err := fieldmerge.OpenDocuments(eu, "profiles", schema)
-	if err != nil {
-		log.Fatal(err)
-	}
-	read := map[string]any{"name": "Asha", "phone": "111"} // what a form was filled from
-	if _, err := profiles.Create(ctx, "asha", read); err != nil {
-		log.Fatal(err)
-	}
-	// Meanwhile somebody changes the phone.
-	if _, err := profiles.Patch(ctx, "asha", fieldmerge.Patch{Set: map[string]any{"phone": "222"}}); err != nil {
-		log.Fatal(err)
-	}
-	edited := map[string]any{"name": "Asha Rao", "phone": "111"}
-	if _, err := profiles.Replace(ctx, "asha", read, edited); err != nil {
-		log.Fatal(err)
-	}
-	asha, err := profiles.Get(ctx, "asha")
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(asha)
-	// Output: map[name:Asha Rao phone:222]
+	eu, _, _, done := twoRegions()
+	defer done()
+	schema := must(fieldmerge.NewDocumentSchema(
+		fieldmerge.Default(fieldmerge.LWW),
+		fieldmerge.Ranks("us-east-1"),
+		fieldmerge.Field("address.**", fieldmerge.Priority),
+	))
+	profiles := must(fieldmerge.OpenDocuments(eu, "profiles", schema))
+	read := map[string]any{"name": "Asha", "address": map[string]any{"city": "Pune"}} // what a form was filled from
+	must(profiles.Create(ctx, "asha", read))
+	must(profiles.Patch(ctx, "asha", fieldmerge.Patch{Set: map[string]any{"address.street": "1 Main"}}))
+	edited := map[string]any{"name": "Asha Rao", "address": map[string]any{"city": "Pune"}}
+	must(profiles.Replace(ctx, "asha", read, edited)) // only what differs between the two
+	fmt.Println(must(profiles.Get(ctx, "asha")))
+	// Output: map[address:map[city:Pune street:1 Main] name:Asha Rao]
 }
 
-// open opens a region whose wall clock stands still, so that the output is always the
-// same; leave Wall out of a Config for the real time.
-func open(ctx context.Context, dir string, region fieldwise.Region, ms int64) *replog.Replica {
-	r, err := replog.Open(ctx, replog.Config{
-		Region: region, Dir: filepath.Join(dir, string(region)),
-		Wall: func() time.Time { return time.UnixMilli(1_800_000_000_000 + ms) },
-	})
-	if err != nil {
-		log.Fatal(err)
+// twoRegions opens two linked regions whose wall clocks stand still, a tenth of a second
+// apart, so that the output is always the same; leave Wall out of a Config for the real time.
+func twoRegions() (eu, us *replog.Replica, link *replog.Link, done func()) {
+	ctx, dir := context.Background(), must(os.MkdirTemp("", "fieldmerge"))
+	open := func(region fieldwise.Region, ms int64) *replog.Replica {
+		return must(replog.Open(ctx, replog.Config{
+			Region: region, Dir: filepath.Join(dir, string(region)),
+			Wall: func() time.Time { return time.UnixMilli(1_800_000_000_000 + ms) },
+		}))
 	}
-	return r
+	eu, us = open("eu-west-1", 0), open("us-east-1", 100)
+	link = must(replog.Connect(eu, us))
+	return eu, us, link, func() {
+		check(errors.Join(link.Close(), eu.Close(), us.Close(), os.RemoveAll(dir)))
+	}
 }
 
-// cleanUp closes the replicas and removes their directories.
-func cleanUp(dir string, replicas ...*replog.Replica) {
-	for _, r := range replicas {
-		if err := r.Close(); err != nil {
-			log.Fatal(err)
-		}
-	}
-	if err := os.RemoveAll(dir); err != nil {
+func must[V any](v V, err error) V {
+	check(err)
+	return v
+}
+
+func check(err error) {
+	if err != nil {
 		log.Fatal(err)
 	}
 }
