@@ -260,7 +260,7 @@ func (c changes) setMembers(p *plan, rd *reading, patch Patch, paths []string) e
 		if err != nil {
 			return err
 		}
-		g := t.node.(*group) //nolint:errcheck // members are of groups
+		g := t.node.(*group)
 		at := g.path(t.prefix)
 		w := writes[at]
 		if w == nil {

@@ -236,7 +236,7 @@ func (b *planner) field(n *structNode, at place, t reflect.Type, index []int, ta
 // place is where a child is stored, or its own register for a member of a group.
 func (c child) place() *place {
 	if c.member != nil {
-		return &c.member.leaf.place
+		return &c.member.place
 	}
 	return c.node.at()
 }
@@ -321,7 +321,7 @@ func (b *planner) leaf(l *leaf, t reflect.Type, s Strategy) bool {
 
 func (b *planner) policy(l *leaf, s Strategy) crdt.Policy {
 	p := b.draft.policy(l.goName, s)
-	if c, ok := p.(*custom); ok && c.typ != l.typ && !(l.pointer && c.typ == reflect.PointerTo(l.typ)) {
+	if c, ok := p.(*custom); ok && c.typ != l.typ && (!l.pointer || c.typ != reflect.PointerTo(l.typ)) {
 		b.problem(&l.place, "Custom(%q) resolves values of type %v, and the field holds %v; let it take %v", c.name, c.typ, l.typ, l.typ)
 	}
 	return p
@@ -360,7 +360,7 @@ func (b *planner) member(n *structNode, at place, t reflect.Type, index []int, t
 	if g.kind != "group "+string(tag.strategy) {
 		b.problem(&at, "the fields of the group %q have different strategies, %q and %q; a group is resolved as one", tag.group, strings.TrimPrefix(g.kind, "group "), tag.strategy)
 	}
-	b.enlist(&m.leaf.place, static)
+	b.enlist(&m.place, static)
 	g.members = append(g.members, m)
 	n.byName[tag.name] = child{node: g, member: m}
 	b.prints.add(JoinPath(append(segments[:len(segments):len(segments)], tag.name)...), string(tag.strategy), m.kind, "group", tag.group)
@@ -373,7 +373,7 @@ func (b *planner) finishGroup(n *structNode, g *group) {
 		b.problem(other.place(), "the field has the name of the group %q; rename one of them", name)
 	}
 	if len(g.members) < 2 {
-		b.problem(&g.members[0].leaf.place, "the group %q has no other field; give it one, or drop group=%s", name, name)
+		b.problem(&g.members[0].place, "the group %q has no other field; give it one, or drop group=%s", name, name)
 	}
 	slices.SortFunc(g.members, func(x, y *member) int {
 		if c := len(x.name) - len(y.name); c != 0 { // the order of encoded names

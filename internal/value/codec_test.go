@@ -22,8 +22,8 @@ type list struct {
 
 func TestCodecOfLooksAtAllThatTheTypeLeadsTo(t *testing.T) {
 	for want, v := range map[string]any{
-		"has no encoding":          struct{ F func() }{},
-		".Of[]: the type chan int": list{},
+		"has no encoding":                                     struct{ F func() }{},
+		".Of[]: the type chan int":                            list{},
 		"has only one of an encoder and a decoder of its own": oneWay{},
 		"[]: the type value_test.oneWay":                      []oneWay{},
 		"belongs into the interface":                          map[string]interface{ Foo() }{},
@@ -36,8 +36,11 @@ func TestCodecOfLooksAtAllThatTheTypeLeadsTo(t *testing.T) {
 func TestCodecIsAppendAndDecode(t *testing.T) {
 	type plan string
 	for _, v := range []any{
-		"x", plan("gold"), true, int8(-3), uint16(7), 1.5, float32(2), time.Second, []byte("b"), []string{"a", "b"},
-		map[string]int{"a": 1}, time.UnixMilli(5).UTC(), netip.MustParseAddr("10.0.0.1"), struct{ A, B string }{"1", "2"},
+		"x", plan("gold"), true, int8(-3), uint16(7), 1.5, float32(2), time.Second, []byte("b"),
+		[]string{"a", "b"},
+		map[string]int{"a": 1},
+		time.UnixMilli(5).UTC(), netip.MustParseAddr("10.0.0.1"),
+		struct{ A, B string }{"1", "2"},
 	} {
 		rv := reflect.ValueOf(v)
 		c, err := value.CodecOf(rv.Type())
