@@ -123,5 +123,5 @@ func (m MVRegister) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]
 	if !oks || !okd {
 		return nil, errTable
 	}
-	return lattice.AppendConflicts(dst, "", m.policy, ts, s, td, d)
+	return lattice.AppendConflicts(dst, "", lattice.KindRegister, m.policy, ts, s, td, d)
 }

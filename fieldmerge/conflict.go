@@ -70,7 +70,7 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 			continue
 		}
 		path := string(f.Name)
-		if dst, err = lattice.AppendConflicts(dst, path, m.rules.policy(path), ts, own, td, f.Body); err != nil {
+		if dst, err = lattice.AppendConflicts(dst, path, f.Kind, m.rules.policy(path), ts, own, td, f.Body); err != nil {
 			return nil, err
 		}
 	}

@@ -424,7 +424,7 @@ func TestMergeRefusesNamesThatAreNoPaths(t *testing.T) {
 
 func TestUnknownKindIsNamed(t *testing.T) {
 	body := append(lattice.AppendTable([]byte{1}, []fieldwise.Origin{{Region: "a", Incarnation: 1}}),
-		lattice.AppendField(nil, lattice.Field{Name: []byte("a"), Kind: 2, Body: lattice.AppendItem(nil, lattice.Item{Time: 1, Value: []byte{1}})})...)
+		lattice.AppendField(nil, lattice.Field{Name: []byte("a"), Kind: 0x1e, Body: lattice.AppendItem(nil, lattice.Item{Time: 1, Value: []byte{1}})})...)
 	_, err := lwwSchema(t).Merger().Merge(nil, nil, body)
 	require.ErrorIs(t, err, fieldwise.ErrUnsupportedKind)
 	require.NotErrorIs(t, err, fieldwise.ErrMalformed)

@@ -9,8 +9,9 @@ import (
 
 // AppendConflicts appends what joining two registers hides: each sibling of the join
 // that the policy does not show and that was not hidden in the first register
-// already, and each value that lost to another under its own version.
-func AppendConflicts(dst []fieldwise.Conflict, field string, policy Policy, ta Table, a []byte, tb Table, b []byte) ([]fieldwise.Conflict, error) {
+// already, and each value that lost to another under its own version. Of kinds that show
+// one value for all, only those without a value can be hidden.
+func AppendConflicts(dst []fieldwise.Conflict, field string, k Kind, policy Policy, ta Table, a []byte, tb Table, b []byte) ([]fieldwise.Conflict, error) {
 	if replaces(ta, a, tb, b) {
 		return dst, nil
 	}
@@ -44,7 +45,7 @@ func AppendConflicts(dst []fieldwise.Conflict, field string, policy Policy, ta T
 	winner, failed := Show(policy, joined)
 	for _, s := range joined {
 		known := slices.ContainsFunc(before, func(x fieldwise.Sibling) bool { return x.Version == s.Version })
-		if SameValue(s, winner) || known && !SameValue(s, was) {
+		if SameValue(s, winner) || known && !SameValue(s, was) || k != KindRegister && s.Value != nil {
 			continue
 		}
 		kind, reason := fieldwise.ConflictUpdate, ""

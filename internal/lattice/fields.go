@@ -19,13 +19,35 @@ type Kind byte
 const (
 	// KindRegister is a multi-value register.
 	KindRegister Kind = 1
+	// KindMax and KindMin are registers of which readers see the largest or the smallest
+	// value, in the order of Compare, and that are only written upwards or downwards: that a
+	// reader does not see the other values is what such a field means, and no conflict.
+	KindMax Kind = 2
+	KindMin Kind = 3
 	// KindCreated is a register that holds no value for readers: it gives a record that
 	// was created without fields a version, under the empty name.
 	KindCreated Kind = 0x1f
 )
 
 // joins reports whether this release knows how to join fields of the kind.
-func (k Kind) joins() bool { return k == KindRegister || k == KindCreated }
+func (k Kind) joins() bool {
+	return k == KindRegister || k == KindMax || k == KindMin || k == KindCreated
+}
+
+// String is the name that tags give the kind.
+func (k Kind) String() string {
+	switch k {
+	case KindRegister:
+		return "one value"
+	case KindMax:
+		return "max"
+	case KindMin:
+		return "min"
+	case KindCreated:
+		return "created"
+	}
+	return fmt.Sprintf("kind %d", byte(k))
+}
 
 const firstNameByte = 0x20
 

@@ -89,8 +89,7 @@ func encodeRecord(r record) []byte {
 	origins := originsOf(slices.Collect(maps.Values(r))...)
 	b := encodeTable(origins)
 	for _, name := range slices.Sorted(maps.Keys(r)) {
-		content := append([]byte(name), byte(KindRegister))
-		b = append(b, wire.AppendBin(nil, append(content, encodeItems(origins, r[name])...))...)
+		b = append(b, wire.AppendBin(nil, append([]byte(name), encodeItems(origins, r[name])...))...)
 	}
 	return b
 }
@@ -117,7 +116,7 @@ func drawValue(t *rapid.T) []byte {
 	case k == 40:
 		return wire.AppendString(nil, strings.Repeat("v", rapid.SampledFrom(longLengths).Draw(t, "length")))
 	case k > 36: // a value that is a state
-		return wire.AppendBin(nil, encodeRecord(record{"a": {{Region: "r", Incarnation: 1}: {Time: 1, Value: []byte{1}}}}))
+		return wire.AppendBin(nil, encodeRecord(record{"a\x01": {{Region: "r", Incarnation: 1}: {Time: 1, Value: []byte{1}}}}))
 	default:
 		return wire.AppendString(nil, strings.Repeat("v", rapid.SampledFrom(lengths).Draw(t, "length")))
 	}
@@ -126,7 +125,7 @@ func drawValue(t *rapid.T) []byte {
 // drawOrigins draws origins to choose from: few, or so many that indices and lengths
 // take more bytes.
 func drawOrigins(t *rapid.T) []fieldwise.Origin {
-	n := rapid.SampledFrom([]int{1, 2, 3, 3, 3, 5, 8, 63, 64, 65, 66, 127, 128, 129, 140}).Draw(t, "origins")
+	n := rapid.SampledFrom([]int{1, 2, 3, 3, 3, 5, 8, 31, 32, 33, 63, 64, 65, 66, 127, 128, 129, 140}).Draw(t, "origins")
 	regions := []fieldwise.Region{"a", "a-b", "ab", "b", fieldwise.Region(strings.Repeat("r", 31)), fieldwise.Region(strings.Repeat("r", 32)), fieldwise.Region(strings.Repeat("r", 63))}
 	var all []fieldwise.Origin
 	for i := range n {
@@ -155,7 +154,8 @@ func drawRegister(t *rapid.T, origins []fieldwise.Origin) register {
 func drawRecord(t *rapid.T, origins []fieldwise.Origin) record {
 	r := make(record)
 	for range rapid.IntRange(0, 6).Draw(t, "fields") {
-		r[rapid.SampledFrom(names).Draw(t, "name")] = drawRegister(t, origins)
+		kind := rapid.SampledFrom([]Kind{KindRegister, KindRegister, KindRegister, KindMax, KindMin}).Draw(t, "kind")
+		r[rapid.SampledFrom(names).Draw(t, "name")+string(rune(kind))] = drawRegister(t, origins)
 	}
 	return r
 }

@@ -77,3 +77,37 @@ func Reason(p Policy, winner, loser fieldwise.Sibling) string {
 	}
 	return ""
 }
+
+// Extreme is the policy of KindMax and KindMin: it shows the largest or the smallest value.
+// What was unset shows where there is no value at all.
+type Extreme Kind
+
+// Name is "max" or "min".
+func (e Extreme) Name() string { return Kind(e).String() }
+
+// Resolve implements Policy.
+func (e Extreme) Resolve(siblings []fieldwise.Sibling) (fieldwise.Sibling, error) {
+	best := siblings[len(siblings)-1]
+	for _, s := range siblings {
+		if s.Value != nil && (best.Value == nil || e.Beyond(s.Value, best.Value)) {
+			best = s
+		}
+	}
+	return best, nil
+}
+
+// Beyond reports whether a write of the value a may follow one of b.
+func (e Extreme) Beyond(a, b []byte) bool {
+	if Kind(e) == KindMin {
+		return Compare(a, b) < 0
+	}
+	return Compare(a, b) > 0
+}
+
+// Reason implements Reasoner.
+func (e Extreme) Reason(_, loser fieldwise.Sibling) string {
+	if loser.Value == nil {
+		return "a value goes before its absence"
+	}
+	return "it is the " + e.Name()
+}

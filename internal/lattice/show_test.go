@@ -62,3 +62,19 @@ func TestEqualValuesNeedNoPolicy(t *testing.T) {
 	_, err = Show(never, []fieldwise.Sibling{siblingAt(1, []byte{}...), gone})
 	require.ErrorContains(t, err, "asked", "an empty value is not the absence of one")
 }
+
+func TestExtremeShowsTheLargestOrSmallestValue(t *testing.T) {
+	gone := fieldwise.Sibling{Version: fieldwise.Version{Time: 9}}
+	all := []fieldwise.Sibling{siblingAt(1, 5), siblingAt(2, 0xff), siblingAt(3, 7), gone} // 5, -1, 7, unset
+	for e, want := range map[Extreme]int{Extreme(KindMax): 2, Extreme(KindMin): 1} {
+		got, err := e.Resolve(all)
+		require.NoError(t, err)
+		require.Equal(t, all[want], got, e.Name())
+		got, err = e.Resolve([]fieldwise.Sibling{gone, gone})
+		require.NoError(t, err)
+		require.Equal(t, gone, got)
+	}
+	require.True(t, Extreme(KindMax).Beyond([]byte{7}, []byte{5}))
+	require.False(t, Extreme(KindMax).Beyond([]byte{5}, []byte{5}))
+	require.True(t, Extreme(KindMin).Beyond([]byte{0xff}, []byte{5}))
+}

@@ -1,0 +1,71 @@
+package lattice
+
+import (
+	"math"
+	"math/big"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/fieldwise/fieldwise/internal/wire"
+)
+
+// drawNumber draws a number and what it is, exactly; NaN is nil.
+func drawNumber(t *rapid.T) ([]byte, *big.Float) {
+	near := rapid.SampledFrom([]float64{0, 1, -1, 1 << 53, -(1 << 53), 1 << 63, -(1 << 63), 1 << 64, 1e300, math.Inf(1), math.Inf(-1), math.NaN(), 0.5, -0.5})
+	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+	case 0:
+		u := rapid.Uint64().Draw(t, "uint")
+		return wire.AppendUint(nil, u), new(big.Float).SetUint64(u)
+	case 1:
+		i := rapid.Int64().Draw(t, "int")
+		return wire.AppendInt(nil, i), new(big.Float).SetInt64(i)
+	case 2:
+		u := uint64(1)<<rapid.IntRange(50, 63).Draw(t, "bit") + rapid.Uint64Range(0, 2).Draw(t, "more")
+		return wire.AppendUint(nil, u), new(big.Float).SetUint64(u)
+	}
+	f := near.Draw(t, "float")
+	if rapid.Bool().Draw(t, "any") {
+		f = rapid.Float64().Draw(t, "float")
+	}
+	if math.IsNaN(f) {
+		return wire.AppendFloat(nil, f), nil
+	}
+	return wire.AppendFloat(nil, f), new(big.Float).SetFloat64(f)
+}
+
+func TestPropertyNumbersCompareByWhatTheyAre(t *testing.T) {
+	histories(t, 20000, 50000, func(t *rapid.T) {
+		a, x := drawNumber(t)
+		b, y := drawNumber(t)
+		c, _ := drawNumber(t)
+		switch {
+		case x != nil && y != nil && x.Cmp(y) != 0:
+			require.Equal(t, x.Cmp(y), Compare(a, b), "%v and %v", x, y)
+		case (x == nil) != (y == nil):
+			require.Equal(t, x == nil, Compare(a, b) < 0)
+		}
+		require.Equal(t, Compare(a, b), -Compare(b, a))
+		if Compare(a, b) <= 0 && Compare(b, c) <= 0 {
+			require.LessOrEqual(t, Compare(a, c), 0, "%x %x %x", a, b, c)
+		}
+		require.True(t, Ordered(a))
+	})
+}
+
+func TestOtherValuesCompareByWhatTheyAre(t *testing.T) {
+	text := func(s string) []byte { return wire.AppendString(nil, s) }
+	at := func(ms int64) []byte { return wire.AppendTime(nil, time.UnixMilli(ms)) }
+	for _, c := range []struct{ less, more []byte }{
+		{text("b"), text("ba")}, {text("aaaa"), text("b")}, {text(""), text("a")}, {at(-5), at(3)}, {at(1), at(1 << 40)}, {at(1 << 33 * 1000), at(1<<33*1000 + 1)},
+	} {
+		require.Negative(t, Compare(c.less, c.more), "%x %x", c.less, c.more)
+		require.Positive(t, Compare(c.more, c.less), "%x %x", c.less, c.more)
+	}
+	require.Zero(t, Compare(text("a"), text("a")))
+	for _, val := range [][]byte{wire.AppendNil(nil), wire.AppendBool(nil, true), wire.AppendBin(nil, []byte("x")), {0x90}, {0x80}} {
+		require.False(t, Ordered(val))
+	}
+}
