@@ -71,7 +71,7 @@ func (e *encoder) value(v reflect.Value, t *typeInfo, left, hops int) (err error
 	case reflect.Pointer, reflect.Interface:
 		err = e.hop(v, t, left, hops)
 	default:
-		err = failf(nil, "the type %v has no encoding: leave it out (`msgpack:\"-\"`) or give it EncodeMsgpack", v.Type())
+		err = failf(nil, "the type %v has no encoding: give it EncodeMsgpack, or leave it out", v.Type())
 	}
 	return err
 }

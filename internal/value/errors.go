@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
@@ -31,11 +32,13 @@ type placed struct {
 func (p *placed) Error() string { return p.path + ": " + p.err.Error() }
 func (p *placed) Unwrap() error { return p.err }
 
+const maxPath = 64 // bytes of a path that are told
+
 // in says that err happened in the part of a value that step leads to.
 func in(step string, err error) error {
 	if p, ok := err.(*placed); ok { //nolint:errorlint // in alone wraps, and finds its own at the top
-		if len(p.path) < 256 {
-			p.path = step + p.path
+		if p.path = step + p.path; len(p.path) > maxPath { // the outer steps tell more
+			p.path = strings.ToValidUTF8(p.path[:maxPath], "") + "..."
 		}
 		return p
 	}

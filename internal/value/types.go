@@ -116,7 +116,7 @@ func (b builder) build(t reflect.Type) *typeInfo {
 	case reflect.Struct:
 		info.err = b.structFields(info)
 	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer, reflect.Uintptr:
-		info.err = failf(nil, "the type %v has no encoding: leave it out (`msgpack:\"-\"`) or give it EncodeMsgpack and DecodeMsgpack", t)
+		info.err = failf(nil, "the type %v has no encoding: give it EncodeMsgpack and DecodeMsgpack, or leave it out", t)
 	}
 	if info.encodes || info.decodes {
 		info.err = nil // one direction works; the other one has only the kind to go by
