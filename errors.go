@@ -30,7 +30,7 @@ var (
 	// would wait for itself. Make the second write before or after.
 	ErrNested = errors.New("fieldwise: a write from within a change")
 	// ErrClosed says that the store was closed.
-	ErrClosed = errors.New("fieldwise: closed")
+	ErrClosed = errors.New("fieldwise: the store is closed")
 )
 
 // LimitError names the limit that a write would pass. It matches [ErrLimit].

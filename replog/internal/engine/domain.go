@@ -76,12 +76,12 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) error {
 	d := e.domain(name)
 	if d.merger != nil {
 		if d.merger.Name() != m.Name() {
-			return fmt.Errorf("%w: %q is open under %q, not %q", fieldwise.ErrMergerMismatch, name, d.merger.Name(), m.Name())
+			return fmt.Errorf("%w: %q is open under %q, not %q; a domain keeps its kind of merger, so use another name", fieldwise.ErrMergerMismatch, name, d.merger.Name(), m.Name())
 		}
 		return nil
 	}
 	if d.named != "" && d.named != m.Name() {
-		return fmt.Errorf("%w: the log holds %q merged under %q, not %q", fieldwise.ErrMergerMismatch, name, d.named, m.Name())
+		return fmt.Errorf("%w: the log holds %q merged under %q, not %q; a domain keeps its kind of merger, so use another name", fieldwise.ErrMergerMismatch, name, d.named, m.Name())
 	}
 	opened := domain{
 		merger:    m,
