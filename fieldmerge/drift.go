@@ -103,10 +103,10 @@ func (p *plan) drift(r *rules, rec record, report func(at drifted, err error)) e
 		}
 		fields = rest
 		siblings, err := lattice.Siblings(nil, t, f.Body)
-		if err != nil || len(siblings) == 0 {
+		if err != nil {
 			return err
 		}
-		if f.Kind != lattice.KindRegister {
+		if f.Kind != lattice.KindRegister || len(siblings) == 0 {
 			continue
 		}
 		path := string(f.Name)
