@@ -2,10 +2,11 @@ package fieldmerge
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
-	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/internal/value"
 )
 
@@ -30,27 +31,34 @@ func flatten(doc map[string]any) (leaves, error) {
 // add takes the value at path apart; depth counts the maps around it.
 func (l leaves) add(path []byte, v any, depth int) error {
 	if len(path) > MaxPathLen {
-		return &fieldwise.LimitError{Limit: "bytes of a field path", Got: len(path), Max: MaxPathLen}
+		return pathTooLong(string(path))
 	}
 	if m, ok := v.(map[string]any); ok {
 		l[string(path)] = emptyMap
 		return l.addEntries(append(path, '.'), m, depth+1)
 	}
-	val, err := value.Append(nil, v)
+	val, err := encode(v)
 	if err != nil {
-		return fmt.Errorf("field %q: %w", path, err)
+		return &FieldError{Field: string(path), Err: err}
 	}
 	l[string(path)] = val
 	return nil
 }
 
+// encode is a value in its canonical form; the error says what of the value cannot be
+// stored, and not what was being done.
+func encode(v any) ([]byte, error) {
+	val, err := value.Append(nil, v)
+	return val, errors.Unwrap(err)
+}
+
 func (l leaves) addEntries(prefix []byte, m map[string]any, depth int) error {
 	if depth > MaxDepth {
-		return &fieldwise.LimitError{Limit: "maps within each other", Got: depth, Max: MaxDepth}
+		return tooDeep(strings.TrimSuffix(string(prefix), "."), depth)
 	}
 	for key, v := range m {
 		if !utf8.ValidString(key) {
-			return fmt.Errorf("%w: key %q is not UTF-8", ErrPath, key)
+			return fmt.Errorf("%w: %q is not UTF-8, as paths and with them the keys of maps are", ErrPath, string(prefix)+key)
 		}
 		if err := l.add(appendSegment(prefix[:len(prefix):len(prefix)], key), v, depth); err != nil {
 			return err

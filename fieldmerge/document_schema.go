@@ -23,7 +23,7 @@ func Field(pattern string, s Strategy) Option {
 	return func(d *draft) {
 		segments, err := SplitPath(pattern)
 		if err != nil {
-			d.problem("field %q: %w", pattern, err)
+			d.problem("Field: %w", err)
 			return
 		}
 		for i, segment := range segments {
@@ -49,7 +49,7 @@ func Default(s Strategy) Option {
 // NewDocumentSchema makes a schema for JSON-shaped records from its options. It returns
 // all that is wrong at once; each problem matches [ErrSchema] and names field and remedy.
 func NewDocumentSchema(options ...Option) (*DocumentSchema, error) {
-	d := newDraft(options)
+	d := newDraft(options, policyNames)
 	r := &rules{byPath: make(map[string]crdt.Policy)}
 	f := newFingerprint("document", d.ranks)
 	for _, one := range d.fields {

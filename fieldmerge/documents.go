@@ -20,8 +20,8 @@ type Documents struct {
 
 // OpenDocuments opens the domain name of a host under a schema.
 func OpenDocuments(host fieldwise.Host, name string, schema *DocumentSchema) (*Documents, error) {
-	if schema == nil {
-		return nil, fmt.Errorf("%w: nil; make one with NewDocumentSchema", ErrSchema)
+	if schema == nil || schema.rules == nil {
+		return nil, failOpen(name, fmt.Errorf("%w: it is nil or empty; make one with NewDocumentSchema", ErrSchema))
 	}
 	records, err := openRecords(host, name, schema.rules, documentFace{})
 	if err != nil {
@@ -40,7 +40,7 @@ func (d *Documents) Create(ctx context.Context, key string, doc map[string]any) 
 	}
 	return d.write(ctx, "create", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
 		if rec.live() {
-			return nil, fieldwise.ErrExists
+			return nil, errExists
 		}
 		return appendCreate(dst, rec, changes(fields), at)
 	})

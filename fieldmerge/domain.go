@@ -19,8 +19,8 @@ type Domain[T any] struct {
 
 // Open opens the domain name of a host, usually a replog.Replica, under a schema.
 func Open[T any](host fieldwise.Host, name string, schema *Schema[T]) (*Domain[T], error) {
-	if schema == nil {
-		return nil, fmt.Errorf("%w: nil; make one with NewSchema", ErrSchema)
+	if schema == nil || schema.plan == nil {
+		return nil, failOpen(name, fmt.Errorf("%w: it is nil or empty; make one with NewSchema", ErrSchema))
 	}
 	records, err := openRecords(host, name, schema.rules, structFace{schema.plan, schema.rules})
 	if err != nil {
@@ -41,7 +41,7 @@ func (d *Domain[T]) Create(ctx context.Context, key string, v T) (fieldwise.Rece
 	fields := d.plan.created(img)
 	return d.write(ctx, "create", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
 		if rec.live() {
-			return nil, fieldwise.ErrExists
+			return nil, errExists
 		}
 		return appendCreate(dst, rec, fields, at)
 	})
@@ -64,7 +64,7 @@ func (d *Domain[T]) Update(ctx context.Context, key string, change func(*T) erro
 	return d.update(ctx, "update", key, options, func(rec record) (update, error) { return d.changed(rec, change) })
 }
 
-var errNilChange = errors.New("fieldmerge: the change is a nil function")
+var errNilChange = errors.New("fieldmerge: the change is a nil function; pass one that changes its argument")
 
 // changed runs a change on a copy of a live record.
 func (d *Domain[T]) changed(rec record, change func(*T) error) (update, error) {
@@ -257,10 +257,12 @@ func (d *Domain[T]) value(rec record) (v T, err error) {
 		for i, e := range rd.errs {
 			all[i] = e
 		}
-		err = errors.Join(all...)
+		err = fmt.Errorf("%w\n%w", errMisfit, errors.Join(all...))
 	}
 	return *p, err
 }
+
+var errMisfit = errors.New("these fields do not fit their Go types and are zero here; write them anew, or give them the types they had")
 
 // All yields the live records whose keys start with prefix, in the byte order of their
 // keys. Each record is read when it is its turn: the sequence is no snapshot of the

@@ -20,7 +20,23 @@ func (d *records) fail(doing, key string, err error) error {
 		return nil
 	}
 	setKey(err, key)
+	if limit, ok := err.(*fieldwise.LimitError); ok { //nolint:errorlint // by itself, its text has the key
+		return fmt.Errorf("%s: %s: %w", d.name, doing, limit)
+	}
 	return fmt.Errorf("%s: %s %.80q: %w", d.name, doing, key, err)
+}
+
+// What to do about a record that is there, and one that is not.
+var (
+	errExists = fmt.Errorf("%w; use Update, or Upsert", fieldwise.ErrExists)
+	errAbsent = fmt.Errorf("%w; use Create first, or Upsert", fieldwise.ErrNotFound)
+)
+
+var errNilHost = errors.New("fieldmerge: the host is nil; pass the replica that replog.Open returns")
+
+// failOpen completes an error of opening a domain.
+func failOpen(name string, err error) error {
+	return fmt.Errorf("open %.80q: %w", name, err)
 }
 
 // setKey tells the errors that have a key which one it is.

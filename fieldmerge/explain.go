@@ -276,12 +276,16 @@ func valueText(v any, absent bool) string {
 	if absent {
 		return "(unset)"
 	}
+	if val, err := encode(v); err == nil {
+		v = documentFace{}.decode("", val) // what pointers point to, not the pointers
+	}
 	text := fmt.Sprintf("%v", v)
-	if s, ok := v.(string); ok {
-		text = fmt.Sprintf("%q", s)
+	verb, more := "%s%s", ""
+	if _, ok := v.(string); ok {
+		verb = "%q%s"
 	}
 	if runes := []rune(text); len(runes) > 60 {
-		text = string(runes[:60]) + "..."
+		text, more = string(runes[:60]), "..."
 	}
-	return text
+	return fmt.Sprintf(verb, text, more)
 }

@@ -61,6 +61,14 @@ func (t *target) showsFormer(rd *reading) bool {
 	return false
 }
 
+// inGroup reports whether the target is a member of a group; the group itself is no field.
+func (t target) inGroup(path string) (bool, error) {
+	if g, ok := t.node.(*group); ok && t.member == nil {
+		return false, fmt.Errorf("%w: %q is the group of the fields %s; set or unset these by their own names", ErrPath, path, g.names())
+	}
+	return t.member != nil, nil
+}
+
 // groupAt returns the group with a name; nil if there is none.
 func (n *structNode) groupAt(name string) *group {
 	for _, c := range n.children {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 
-	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -48,7 +47,7 @@ func (p *plan) image(v reflect.Value) (*image, error) {
 
 func (l *leaf) flatten(img *image, prefix string, v reflect.Value) error {
 	start := len(img.buf)
-	c, err := l.encode(img, v)
+	c, err := l.encode(img, prefix, v)
 	if err != nil || c.val == nil && l.pointer {
 		return err
 	}
@@ -61,7 +60,7 @@ func (l *leaf) flatten(img *image, prefix string, v reflect.Value) error {
 }
 
 // encode appends the value of the field to the image's buffer.
-func (l *leaf) encode(img *image, v reflect.Value) (c cell, err error) {
+func (l *leaf) encode(img *image, prefix string, v reflect.Value) (c cell, err error) {
 	if l.pointer {
 		if v.IsNil() {
 			return cell{}, nil
@@ -70,7 +69,7 @@ func (l *leaf) encode(img *image, v reflect.Value) (c cell, err error) {
 	}
 	start := len(img.buf)
 	if img.buf, err = l.codec.Append(img.buf, v); err != nil {
-		return cell{}, &FieldError{Field: l.rel, GoField: l.goName, Err: err}
+		return cell{}, &FieldError{Field: l.path(prefix), GoField: l.goName, Err: err}
 	}
 	c.val = img.keep(start)
 	c.zero = !l.pointer && bytes.Equal(c.val, l.zero)
@@ -82,7 +81,7 @@ func (g *group) flatten(img *image, prefix string, v reflect.Value) error {
 	cells, n := few[:0], 0
 	zero := true
 	for _, m := range g.members {
-		c, err := m.encode(img, v.FieldByIndex(m.index))
+		c, err := m.encode(img, prefix, v.FieldByIndex(m.index))
 		if err != nil {
 			return err
 		}
@@ -216,13 +215,7 @@ func (c changes) addMarkers() changes {
 // entryPath is the path of an entry of the map at path.
 func entryPath(path, key string) (string, error) {
 	entry := path + "." + JoinPath(key)
-	if err := checkPath(entry); err != nil {
-		return "", err
-	}
-	if len(entry) > MaxPathLen {
-		return "", &fieldwise.LimitError{Limit: "bytes of a field path", Got: len(entry), Max: MaxPathLen}
-	}
-	return entry, nil
+	return entry, checkPath(entry)
 }
 
 // FieldError says that a field of a record and the Go type do not fit: what is stored
@@ -235,7 +228,7 @@ type FieldError struct {
 }
 
 func (e *FieldError) Error() string {
-	text := fmt.Sprintf("field %q", e.Field)
+	text := fmt.Sprintf("field %.80q", e.Field)
 	if e.GoField != "" {
 		text += " (" + e.GoField + ")"
 	}

@@ -53,6 +53,7 @@ func load[V any](ctx context.Context, d *records, all iter.Seq2[Record[V], error
 	if o.Writers == 0 {
 		o.Writers = DefaultLoadWriters
 	}
+	caller := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var (
@@ -85,7 +86,7 @@ func load[V any](ctx context.Context, d *records, all iter.Seq2[Record[V], error
 	}
 	for r, err := range all {
 		if err != nil {
-			cancel(err)
+			cancel(d.failAll("load", err))
 			break
 		}
 		select {
@@ -100,8 +101,8 @@ func load[V any](ctx context.Context, d *records, all iter.Seq2[Record[V], error
 	if o.Progress != nil {
 		o.Progress(result)
 	}
-	if err := context.Cause(ctx); err != nil {
+	if err := context.Cause(caller); err != nil {
 		return result, d.failAll("load", err)
 	}
-	return result, nil
+	return result, context.Cause(ctx)
 }

@@ -3,6 +3,8 @@ package fieldmerge
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/fieldwise/fieldwise"
@@ -27,6 +29,7 @@ type draft struct {
 	customs  map[string]*custom
 	used     map[string]bool // customs that a field names
 	problems []error
+	offer    string // the strategies that there are
 }
 
 type fieldOption struct {
@@ -41,21 +44,27 @@ func Ranks(regions ...fieldwise.Region) Option {
 	return func(d *draft) { d.ranks = append(d.ranks, regions...) }
 }
 
-func newDraft(options []Option) *draft {
-	d := &draft{customs: make(map[string]*custom), used: make(map[string]bool)}
-	for _, o := range options {
+func newDraft(options []Option, offer string) *draft {
+	d := &draft{customs: make(map[string]*custom), used: make(map[string]bool), offer: offer}
+	for i, o := range options {
+		if o == nil {
+			d.problem("option %d is nil; leave it out", i+1)
+			continue
+		}
 		o(d)
 	}
 	p, err := regionpriority.NewPolicy(d.ranks...)
-	if len(d.ranks) > 0 && err != nil {
-		d.problem("Ranks: %w", err)
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && len(d.ranks) > 0 { //nolint:errorlint // its problems, one by one
+		for _, problem := range joined.Unwrap() {
+			d.problem("Ranks: %w", problem)
+		}
 	}
 	d.priority = p
 	return d
 }
 
 func (d *draft) problem(format string, args ...any) {
-	d.problems = append(d.problems, fmt.Errorf("%w: "+format, append([]any{ErrSchema}, args...)...))
+	d.problems = append(d.problems, fmt.Errorf(format, args...))
 }
 
 // policy returns the policy that a strategy names, or nil and adds a problem. where says
@@ -78,19 +87,28 @@ func (d *draft) policy(where string, s Strategy) crdt.Policy {
 	case isCustom:
 		d.problem("%s: strategy %q names no function; add Custom(%q, ...) to the schema's options", where, s, name)
 	default:
-		d.problem("%s: unknown strategy %q; use %s", where, s, policyNames)
+		d.problem("%s: unknown strategy %q; use %s", where, s, d.offer)
 	}
 	return nil
 }
 
-const policyNames = `"lww", "earliest", "priority" or "custom=NAME"`
+const (
+	policyNames   = `"lww", "earliest", "priority" or "custom=NAME"`
+	strategyNames = `"lww", "earliest", "priority", "custom=NAME", "nested" for a struct, or "each=" and one of these for the entries of a map`
+)
 
 // done returns all that is wrong, or nil.
 func (d *draft) done() error {
-	for name := range d.customs {
+	for _, name := range slices.Sorted(maps.Keys(d.customs)) {
 		if !d.used[name] {
 			d.problem("Custom(%q) is given, and no field says \"custom=%s\"; a misspelt name?", name, name)
 		}
 	}
-	return errors.Join(d.problems...)
+	switch len(d.problems) {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("%w: %w", ErrSchema, d.problems[0])
+	}
+	return fmt.Errorf("%w: %d problems\n%w", ErrSchema, len(d.problems), errors.Join(d.problems...))
 }

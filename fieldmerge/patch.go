@@ -1,8 +1,8 @@
 package fieldmerge
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fieldwise/fieldwise"
-	"github.com/fieldwise/fieldwise/internal/value"
+	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
 // Patch changes single fields of a record. Paths are those of [JoinPath].
@@ -89,7 +89,11 @@ func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...W
 			if err != nil {
 				return update{}, err
 			}
-			if t.member != nil {
+			isMember, err := t.inGroup(path)
+			if err != nil {
+				return update{}, err
+			}
+			if isMember {
 				members = append(members, path)
 			}
 		}
@@ -153,7 +157,7 @@ func flattenAt(path string, v any) (leaves, error) {
 		return nil, err
 	}
 	if len(segments) > MaxDepth {
-		return nil, &fieldwise.LimitError{Limit: "maps within each other", Got: len(segments), Max: MaxDepth}
+		return nil, tooDeep(path, len(segments))
 	}
 	l := make(leaves)
 	return l, l.add([]byte(path), v, len(segments))
@@ -166,15 +170,9 @@ func (c changes) set(p *plan, path string, v any) (isMember bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if len(path) > MaxPathLen {
-		return false, &fieldwise.LimitError{Limit: "bytes of a field path", Got: len(path), Max: MaxPathLen}
-	}
 	switch n := t.node.(type) {
 	case *group:
-		if t.member == nil {
-			return false, fmt.Errorf("%w: %q is the group of %s; set these fields by their own names", ErrPath, path, n.names())
-		}
-		return true, nil
+		return t.inGroup(path)
 	case *leaf:
 		c[path], err = n.convert(path, v)
 		return false, err
@@ -182,7 +180,11 @@ func (c changes) set(p *plan, path string, v any) (isMember bool, err error) {
 	rv := reflect.ValueOf(v)
 	want := goType(t.node)
 	if !rv.IsValid() || rv.Type() != want {
-		return false, &FieldError{Field: path, GoField: t.node.at().goName, Err: fmt.Errorf("the patch sets a value of type %T, and the field is %v", v, want)}
+		err := fmt.Errorf("%v is needed, not %T; or patch what is in it by paths below", want, v)
+		if v == nil {
+			err = errNilForMap
+		}
+		return false, &FieldError{Field: path, GoField: t.node.at().goName, Err: err}
 	}
 	img := &image{slots: make([]cell, len(p.places))}
 	if err := t.node.flatten(img, t.prefix, rv); err != nil {
@@ -227,25 +229,33 @@ func (l *leaf) convert(path string, v any) ([]byte, error) {
 		}
 		return val, err
 	}
-	into := reflect.New(l.typ).Elem()
-	val, err := value.Append(nil, v)
-	if err == nil && v == nil && l.pointer {
+	switch {
+	case v == nil && l.pointer:
 		return nil, nil
+	case v == nil && wire.KindOf(l.zero) != wire.KindNil:
+		return nil, &FieldError{Field: path, GoField: l.goName, Err: fmt.Errorf("nil is no %v; list the path under Unset to unset it", l.typ)}
 	}
-	if err == nil && v == nil && !bytes.Equal(l.zero, val) {
-		err = fmt.Errorf("nil is no %v; list the path under Unset to unset it", l.typ)
-	}
+	val, err := encode(v)
 	if err == nil {
-		err = l.codec.Decode(val, into)
-	}
-	if err == nil {
-		val, err = l.codec.Append(val[:0], into)
+		into := reflect.New(l.typ).Elem()
+		if err = l.codec.Decode(val, into); err == nil {
+			val, err = l.codec.Append(val[:0], into)
+		}
+		switch {
+		case err == nil:
+		case errors.Unwrap(err) == wire.ErrType: //nolint:errorlint // not within the value: the types say all
+			err = fmt.Errorf("%v is needed, not %T", l.typ, v)
+		default:
+			err = fmt.Errorf("%v is needed, not %T: %w", l.typ, v, err)
+		}
 	}
 	if err != nil {
-		return nil, &FieldError{Field: path, GoField: l.goName, Err: fmt.Errorf("the patch sets a value of type %T, and the field is %v: %w", v, l.typ, err)}
+		return nil, &FieldError{Field: path, GoField: l.goName, Err: err}
 	}
 	return val, nil
 }
+
+var errNilForMap = errors.New("nil is no map or struct; list the path under Unset to unset it")
 
 // setMembers adds what changes in the groups whose members the patch names.
 func (c changes) setMembers(p *plan, rd *reading, patch Patch, paths []string) error {
@@ -293,12 +303,20 @@ func (c changes) setMembers(p *plan, rd *reading, patch Patch, paths []string) e
 	return nil
 }
 
+func pathTooLong(path string) error {
+	return fmt.Errorf("field %.40q...: %w", path, &fieldwise.LimitError{Limit: "bytes of a field path", Got: len(path), Max: MaxPathLen})
+}
+
+func tooDeep(path string, depth int) error {
+	return fmt.Errorf("field %.40q: %w", path, &fieldwise.LimitError{Limit: "maps within each other", Got: depth, Max: MaxDepth})
+}
+
 func checkPath(path string) error {
 	if len(path) > MaxPathLen {
-		return &fieldwise.LimitError{Limit: "bytes of a field path", Got: len(path), Max: MaxPathLen}
+		return pathTooLong(path)
 	}
 	if !utf8.ValidString(path) {
-		return fmt.Errorf("%w: %q is not UTF-8", ErrPath, path)
+		return fmt.Errorf("%w: %q is not UTF-8, as paths and with them the keys of maps are", ErrPath, path)
 	}
 	_, err := SplitPath(path)
 	return err

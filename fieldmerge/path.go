@@ -61,7 +61,7 @@ func SplitPath(path string) ([]string, error) {
 			b = append(b, (path[i+2]-'0')<<4|byte(strings.IndexByte(hexDigits, path[i+3])))
 			i += 3
 		default:
-			return nil, fmt.Errorf(`%w: %q has a lone "\" at byte %d; write "\\"`, ErrPath, path, i)
+			return nil, fmt.Errorf(`%w: %#q has a lone "\" at byte %d; write "\\"`, ErrPath, path, i)
 		}
 	}
 	return append(segments, string(b)), nil

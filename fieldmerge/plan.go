@@ -119,10 +119,11 @@ func newPlan(t reflect.Type, d *draft, r *rules, f *fingerprint) *plan {
 		d.problem("%v is no struct; use a struct whose fields have `merge` tags, or NewDocumentSchema for JSON-shaped records", t)
 		return p
 	}
-	p.root = b.structNode(place{slot: -1, goName: t.Name()}, t, nil, true)
-	if len(p.root.children) == 0 && len(d.problems) == 0 {
-		d.problem("%v has no field to store; give its exported fields `merge` tags", t)
+	name := t.Name()
+	if name == "" {
+		name = "struct"
 	}
+	p.root = b.structNode(place{slot: -1, goName: name}, t, nil, true)
 	slices.SortFunc(b.places, func(x, y *place) int { return strings.Compare(x.rel, y.rel) })
 	for i, one := range b.places {
 		one.slot = i
@@ -147,9 +148,13 @@ func (b *planner) structNode(at place, t reflect.Type, segments []string, static
 		b.problem(&at, "nested %d deep, at most %d is allowed", len(segments)+1, MaxDepth)
 		return n
 	}
+	problems := len(b.draft.problems)
 	b.nested = append(b.nested, t)
 	b.fields(n, t, nil, at.goName, segments, static)
 	b.nested = b.nested[:len(b.nested)-1]
+	if len(n.children) == 0 && len(b.draft.problems) == problems {
+		b.problem(&at, "the struct has no field to store; give its exported fields `merge` tags")
+	}
 	former := make(map[string]bool)
 	for _, c := range n.children {
 		switch node := c.node.(type) {
@@ -305,7 +310,7 @@ func (b *planner) leaf(l *leaf, t reflect.Type, s Strategy) bool {
 	}
 	codec, err := value.CodecOf(t)
 	if err != nil {
-		b.problem(&l.place, "%w; or leave the field out with `merge:\"-\"`", err)
+		b.problem(&l.place, "%w; `merge:\"-\"` leaves the field out", err)
 		return false
 	}
 	l.typ, l.codec = t, codec
@@ -358,7 +363,7 @@ func (b *planner) member(n *structNode, at place, t reflect.Type, index []int, t
 		b.enlist(&g.place, static)
 	}
 	if g.kind != "group "+string(tag.strategy) {
-		b.problem(&at, "the fields of the group %q have different strategies, %q and %q; a group is resolved as one", tag.group, strings.TrimPrefix(g.kind, "group "), tag.strategy)
+		b.problem(&at, "the fields of the group %q have different strategies, %q and %q; a group is resolved as one: give them one strategy", tag.group, strings.TrimPrefix(g.kind, "group "), tag.strategy)
 	}
 	b.enlist(&m.place, static)
 	g.members = append(g.members, m)

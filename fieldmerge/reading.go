@@ -135,7 +135,7 @@ func (l *leaf) decode(rd *reading, prefix string, val []byte, v reflect.Value) {
 	}
 	if err := l.codec.Decode(val, target); err != nil {
 		target.SetZero()
-		rd.fail(&l.place, prefix, fmt.Errorf("holds %w", err))
+		rd.fail(&l.place, prefix, err)
 		return
 	}
 	if l.pointer {

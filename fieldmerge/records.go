@@ -3,6 +3,7 @@ package fieldmerge
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"iter"
 
 	"github.com/fieldwise/fieldwise"
@@ -32,8 +33,14 @@ type face interface {
 }
 
 func openRecords(host fieldwise.Host, name string, r *rules, f face) (records, error) {
+	if host == nil {
+		return records{}, failOpen(name, errNilHost)
+	}
 	store, err := host.Domain(name, Merger{rules: r})
-	return records{name: name, store: store, rules: r, face: f}, err
+	if err != nil {
+		return records{}, failOpen(name, err)
+	}
+	return records{name: name, store: store, rules: r, face: f}, nil
 }
 
 // Record is one record of a domain with its key.
@@ -71,7 +78,7 @@ func (o *writeOptions) tokenFor(rec record) (*Token, error) {
 	case !o.conditional:
 		return nil, nil
 	case o.token.IsZero():
-		return nil, ErrToken
+		return nil, fmt.Errorf("%w: the zero Token says nothing; use one that Read returned", ErrToken)
 	case o.token.life != rec.life:
 		return nil, &ChangedError{Recreated: true}
 	}
@@ -212,7 +219,7 @@ func (d *records) update(ctx context.Context, doing, key string, options []Write
 	o := optionsOf(options)
 	return d.write(ctx, doing, key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
 		if !rec.live() {
-			return nil, fieldwise.ErrNotFound
+			return nil, errAbsent
 		}
 		token, err := o.tokenFor(rec)
 		if err != nil {

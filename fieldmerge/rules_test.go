@@ -64,7 +64,7 @@ func TestWritesToTheDeadAndTheLiving(t *testing.T) {
 	a.create(1, nil)
 	_, err := a.domain.Create(ctx(), key, doc{"f": 1})
 	require.ErrorIs(t, err, fieldwise.ErrExists)
-	require.EqualError(t, err, `d: create "k": fieldwise: record exists already`)
+	require.EqualError(t, err, `d: create "k": fieldwise: record exists already; use Update, or Upsert`)
 	a.shows(doc{}) // a record without fields exists
 	a.delete(2)
 	check()
@@ -389,10 +389,10 @@ func TestPathsThatAreNotWellFormed(t *testing.T) {
 	a := newSite(t, lwwSchema(t), "a")
 	a.create(1, nil)
 	for path, text := range map[string]string{
-		`a\`:    `fieldmerge: invalid path: "a\\" has a lone "\" at byte 1; write "\\"`,
-		`a\b`:   `fieldmerge: invalid path: "a\\b" has a lone "\" at byte 1; write "\\"`,
+		`a\`:    "fieldmerge: invalid path: `a\\` " + `has a lone "\" at byte 1; write "\\"`,
+		`a\b`:   "fieldmerge: invalid path: `a\\b` " + `has a lone "\" at byte 1; write "\\"`,
 		"a\nb":  `fieldmerge: invalid path: "a\nb" has a control character; write it as \x0a`,
-		"a\xff": `fieldmerge: invalid path: "a\xff" is not UTF-8`,
+		"a\xff": `fieldmerge: invalid path: "a\xff" is not UTF-8, as paths and with them the keys of maps are`,
 	} {
 		_, err := a.domain.Patch(ctx(), key, fieldmerge.Patch{Set: doc{path: 1}})
 		require.ErrorIs(t, err, fieldmerge.ErrPath)
@@ -627,19 +627,21 @@ func TestSchemaErrorsAllAtOnce(t *testing.T) {
 	)
 	require.ErrorIs(t, err, fieldmerge.ErrSchema)
 	require.EqualError(t, err, strings.Join([]string{
-		`fieldmerge: invalid schema: field "a\\": fieldmerge: invalid path: "a\\" has a lone "\" at byte 1; write "\\"`,
-		`fieldmerge: invalid schema: field "a.**.b": "**" stands in the middle; it may only be the last segment`,
-		`fieldmerge: invalid schema: field "twice" has two strategies; name each pattern once`,
-		`fieldmerge: invalid schema: field "twice": strategy "priority" needs Ranks(...), the region that prevails first`,
-		`fieldmerge: invalid schema: field "b": unknown strategy "newest"; use "lww", "earliest", "priority" or "custom=NAME"`,
-		`fieldmerge: invalid schema: no Default(...); say which strategy fields have that no pattern matches`,
+		`fieldmerge: invalid schema: 6 problems`,
+		"Field: fieldmerge: invalid path: `a\\` " + `has a lone "\" at byte 1; write "\\"`,
+		`field "a.**.b": "**" stands in the middle; it may only be the last segment`,
+		`field "twice" has two strategies; name each pattern once`,
+		`field "twice": strategy "priority" needs Ranks(...), the region that prevails first`,
+		`field "b": unknown strategy "newest"; use "lww", "earliest", "priority" or "custom=NAME"`,
+		`no Default(...); say which strategy fields have that no pattern matches`,
 	}, "\n"))
 	_, err = fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Default(fieldmerge.LWW), fieldmerge.Ranks("a", "B", "a"))
 	require.ErrorIs(t, err, fieldwise.ErrRegion)
 	require.EqualError(t, err, strings.Join([]string{
-		`fieldmerge: invalid schema: Ranks: regionpriority: invalid ranks: rank 2: fieldwise: invalid region name: "B" has 'B' at byte 0; only a-z, 0-9 and '-' are allowed`,
-		`regionpriority: invalid ranks: "a" has ranks 1 and 3; name each region once`,
-		`fieldmerge: invalid schema: Default is given 2 times; give it once`,
+		`fieldmerge: invalid schema: 3 problems`,
+		`Ranks: regionpriority: invalid ranks: rank 2: fieldwise: invalid region name: "B" has 'B' at byte 0; only a-z, 0-9 and '-' are allowed`,
+		`Ranks: regionpriority: invalid ranks: "a" has ranks 1 and 3; name each region once`,
+		`Default is given 2 times; give it once`,
 	}, "\n"))
 	_, err = fieldmerge.OpenDocuments(newStepped(fieldmerge.Merger{}, "a", 1), "d", nil)
 	require.ErrorIs(t, err, fieldmerge.ErrSchema)

@@ -21,7 +21,7 @@ type Schema[T any] struct {
 // package comment for what they say. It returns all that is wrong at once; each problem
 // matches [ErrSchema] and names struct, field and remedy.
 func NewSchema[T any](options ...Option) (*Schema[T], error) {
-	d := newDraft(options)
+	d := newDraft(options, strategyNames)
 	if len(d.fields) > 0 || len(d.fallback) > 0 {
 		d.problem("Field(...) and Default(...) are for NewDocumentSchema; the strategies of a struct are in its tags")
 	}

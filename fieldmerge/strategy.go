@@ -75,7 +75,7 @@ func Custom[V any](name string, resolve func(siblings []Sibling[V]) (V, error)) 
 			d.problem("Custom(%q): give it a name without \",\" and \"=\"", name)
 			return
 		case resolve == nil:
-			d.problem("Custom(%q): the function is nil", name)
+			d.problem("Custom(%q): the function is nil; pass one that picks or computes a value", name)
 		case err != nil:
 			d.problem("Custom(%q): %w", name, err)
 		case d.customs[name] != nil:

@@ -32,27 +32,38 @@ func parseTag(f reflect.StructField) (t tag, ok bool, err error) {
 		return tag{}, false, nil
 	}
 	parts := strings.Split(text, ",")
+	if len(parts) < 2 || parts[1] == "" {
+		name := parts[0]
+		if name == "" || isStrategy(name) {
+			name = strings.ToLower(f.Name)
+		}
+		return tag{}, false, fmt.Errorf("the tag %q names no strategy; write `merge:\"%s,lww\"` or another strategy behind the comma", text, name)
+	}
 	if t.name = parts[0]; t.name == "" {
 		t.name = f.Name
-	}
-	if len(parts) < 2 || parts[1] == "" {
-		return tag{}, false, fmt.Errorf("the tag %q names no strategy; write `merge:\"%s,lww\"` or another strategy behind the comma", text, t.name)
 	}
 	t.strategy = Strategy(parts[1])
 	for _, option := range parts[2:] {
 		name, value, _ := strings.Cut(option, "=")
 		switch {
-		case value == "":
-			return tag{}, false, fmt.Errorf("the tag %q has the option %q; the options are group=NAME and was=NAME", text, option)
-		case name == "group" && t.group == "":
+		case name == "group" && value != "" && t.group == "":
 			t.group = value
-		case name == "was" && t.was == "":
+		case name == "was" && value != "" && t.was == "":
 			t.was = value
-		case name == "group":
+		case name == "group" && value != "":
 			return tag{}, false, fmt.Errorf("the tag %q puts the field into two groups; name one", text)
 		default:
 			return tag{}, false, fmt.Errorf("the tag %q has the option %q; the options are group=NAME and was=NAME, each once", text, option)
 		}
 	}
 	return t, true, nil
+}
+
+// isStrategy reports whether a text is a strategy, whatever field it would be for.
+func isStrategy(text string) bool {
+	switch s := Strategy(text); s {
+	case LWW, Earliest, Priority, nestedStrategy:
+		return true
+	}
+	return strings.HasPrefix(text, customPrefix) || strings.HasPrefix(text, eachPrefix)
 }

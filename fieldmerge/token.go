@@ -19,7 +19,7 @@ var ErrToken = errors.New("fieldmerge: invalid token")
 
 // ErrChanged says that a record changed since a token was made; the detail is a
 // [ChangedError].
-var ErrChanged = errors.New("fieldmerge: the record has changed since it was read")
+var ErrChanged = errors.New("fieldmerge: the record has changed since it was read; read it again")
 
 // Token says what a reader was shown of a record, so that a later write can be made on
 // just that: an ETag. It stays good for as long as the record lives, in the region that
@@ -87,20 +87,23 @@ func (t Token) String() string {
 
 // ParseToken is the inverse of [Token.String]. Text in another form gives ErrToken.
 func ParseToken(text string) (Token, error) {
+	if text == "" {
+		return Token{}, fmt.Errorf("%w: it is empty; use one that Read returned", ErrToken)
+	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil {
-		return Token{}, fmt.Errorf("%w: %w", ErrToken, err)
+		return Token{}, fmt.Errorf("%w: %.20q is not what Token.String returns: %w", ErrToken, text, err)
 	}
 	t, err := parseToken(b)
 	if err != nil {
-		return Token{}, fmt.Errorf("%w: %w", ErrToken, err)
+		return Token{}, fmt.Errorf("%w: cut short, or of another release: %w", ErrToken, err)
 	}
 	return t, nil
 }
 
 func parseToken(b []byte) (Token, error) {
 	if len(b) == 0 || b[0] != tokenFormat {
-		return Token{}, errors.New("not a token of this release")
+		return Token{}, errors.New("unknown format")
 	}
 	life, b, err := wire.Uint(b[1:])
 	if err != nil || life == 0 || life > maxLife || life%2 == 0 {
@@ -236,11 +239,11 @@ func (e *ChangedError) Error() string {
 	}
 	var paths []string
 	for _, f := range e.Fields {
-		read := fmt.Sprintf("%.40q", fmt.Sprint(f.Read))
+		read := valueText(f.Read, f.Read == nil)
 		if f.Hashed {
 			read = "(a large value)"
 		}
-		paths = append(paths, fmt.Sprintf("%s: read %s, is now %.40q, wanted %.40q", f.Path, read, fmt.Sprint(f.Now), fmt.Sprint(f.Wanted)))
+		paths = append(paths, fmt.Sprintf("%.80s: read %s, is now %s, wanted %s", f.Path, read, valueText(f.Now, f.Now == nil), valueText(f.Wanted, f.Wanted == nil)))
 	}
 	return fmt.Sprintf("%v: %s", ErrChanged, strings.Join(paths, "; "))
 }

@@ -180,7 +180,7 @@ func TestBadInput(t *testing.T) {
 		{"time in milliseconds", []string{with(`1300000001`, `1300000000000`)}, `:1: "theirs_time" is 1300000000000; expected ` + times},
 		{"time zero", []string{with(`1300000000`, `0`)}, `:1: "ours_time" is 0; expected ` + times},
 		{"number too large", []string{with(`"a":1`, `"a":[1e999]`)}, `:1: "ours": the number 1e999 is too large for a float64`},
-		{"too deep", []string{with(`{"a":2}`, strings.Repeat(`{"a":`, 20)+"1"+strings.Repeat("}", 20))}, `:1: "theirs" cannot be written: profiles: replace "1": to: fieldwise: limit exceeded: maps within each other: 17, at most 16`},
+		{"too deep", []string{with(`{"a":2}`, strings.Repeat(`{"a":`, 20)+"1"+strings.Repeat("}", 20))}, `:1: "theirs" cannot be written: profiles: replace "1": to: field "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a": fieldwise: limit exceeded: maps within each other: 17, at most 16`},
 		{"empty", nil, `:1: no edits; expected one JSON object a line, such as ` + editsExample},
 		{"empty lines", []string{"", "", ""}, `:2: no edits; expected one JSON object a line, such as ` + editsExample},
 	} {

@@ -185,7 +185,7 @@ func TestParseSampleErrors(t *testing.T) {
 		{"region", "== p\nuk a create x=1", `f:2: no region "uk"; expected us, eu or ap`},
 		{"op", "== p\nus a drop x=1", `f:2: cannot "drop"; expected create, set or delete`},
 		{"field", "== p\nus a set x", `f:2: found "x"; expected field=value or -field`},
-		{"path", "== p\nus a set x\\y=1", `f:2: fieldmerge: invalid path: "x\\y" has a lone "\" at byte 1; write "\\"`},
+		{"path", "== p\nus a set x\\y=1", "f:2: fieldmerge: invalid path: `x\\y` " + `has a lone "\" at byte 1; write "\\"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := parseSample("f", c.text)
