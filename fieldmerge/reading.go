@@ -46,12 +46,12 @@ func (p *plan) read(r *rules, rec record) (*reading, error) {
 		if f.Kind != lattice.KindRegister || slot == len(p.places) || p.places[slot].rel != string(f.Name) {
 			continue
 		}
-		s, n, err := r.shown(p.places[slot].rel, t, f.Body)
+		val, n, err := r.shown(p.places[slot].rel, t, f.Body)
 		if err != nil {
 			return nil, err
 		}
 		if n > 0 {
-			rd.slots[slot] = found{val: s.Value, written: true}
+			rd.slots[slot] = found{val: val, written: true}
 		}
 	}
 	return rd, nil

@@ -41,19 +41,18 @@ func (f *shown) found() found {
 	return found{val: f.sibling.Value, written: true}
 }
 
-// shown returns what a reader sees of a register, and how many siblings there are; of a
-// register without any, nothing.
-func (r *rules) shown(path string, t lattice.Table, register []byte) (s fieldwise.Sibling, siblings int, err error) {
-	var few [4]fieldwise.Sibling
-	all, err := lattice.Siblings(few[:0], t, register)
+// shown returns the value that a reader sees of a register, and how many siblings there
+// are; of a register without any, nothing.
+func (r *rules) shown(path string, t lattice.Table, register []byte) (val []byte, siblings int, err error) {
+	if val, ok := lattice.Single(register); ok {
+		return val, 1, nil
+	}
+	all, err := lattice.Siblings(nil, t, register)
 	if err != nil || len(all) == 0 {
-		return fieldwise.Sibling{}, 0, err
+		return nil, 0, err
 	}
-	if len(all) == 1 {
-		return all[0], 1, nil
-	}
-	s, _ = lattice.Show(r.policy(path), all)
-	return s, len(all), nil
+	s, _ := lattice.Show(r.policy(path), all)
+	return s.Value, len(all), nil
 }
 
 // view reads a record by the rules.

@@ -114,8 +114,8 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 	c := u.changes
 	if !nested(c) && !nestedFields(fields) {
 		return c.each(fields, func(path string, val, register []byte) error {
-			s, siblings, err := r.shown(path, t, register)
-			same := bytes.Equal(s.Value, val) && (s.Value == nil) == (val == nil)
+			now, siblings, err := r.shown(path, t, register)
+			same := bytes.Equal(now, val) && (now == nil) == (val == nil)
 			if err == nil && same && !u.unsets[path] && (path != u.settles || siblings < 2) {
 				delete(c, path)
 			}

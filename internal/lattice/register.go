@@ -102,6 +102,19 @@ func valueLen(b []byte) (n int, ok bool) {
 	return n, err == nil
 }
 
+// Single returns the value of a register that has one item, as nearly all have, and that
+// is current: nil where the item unset it.
+func Single(register []byte) (value []byte, ok bool) {
+	it, rest, ok := CutItem(register)
+	switch {
+	case !ok || it.Superseded || len(rest) > 0:
+		return nil, false
+	case it.IsAbsent():
+		return nil, true
+	}
+	return it.Value[:len(it.Value):len(it.Value)], true
+}
+
 // AppendItem appends an item to a register.
 func AppendItem(dst []byte, it Item) []byte {
 	head := uint64(it.Index) << headShift
