@@ -30,7 +30,7 @@ func (p Patch) check() error {
 			return err
 		}
 	}
-	for _, path := range slices.Sorted(maps.Keys(p.Set)) {
+	for _, path := range sortedPaths(p.Set) {
 		if err := checkPath(path); err != nil {
 			return err
 		}
@@ -303,6 +303,16 @@ func (c changes) setMembers(p *plan, rd *reading, patch Patch, paths []string) e
 	return nil
 }
 
+// sortedPaths are the keys of a map.
+func sortedPaths[V any, M ~map[string]V](m M) []string {
+	paths := make([]string, 0, len(m))
+	for path := range m {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
 func pathTooLong(path string) error {
 	return fmt.Errorf("field %.40q...: %w", path, &fieldwise.LimitError{Limit: "bytes of a field path", Got: len(path), Max: MaxPathLen})
 }
@@ -317,6 +327,9 @@ func checkPath(path string) error {
 	}
 	if !utf8.ValidString(path) {
 		return fmt.Errorf("%w: %q is not UTF-8, as paths and with them the keys of maps are", ErrPath, path)
+	}
+	if plain(path) {
+		return nil
 	}
 	_, err := SplitPath(path)
 	return err

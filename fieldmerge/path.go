@@ -44,6 +44,9 @@ func appendSegment(b []byte, s string) []byte {
 // SplitPath is the inverse of JoinPath. A path in another form than JoinPath's gives
 // ErrPath.
 func SplitPath(path string) ([]string, error) {
+	if plain(path) {
+		return strings.Split(path, "."), nil
+	}
 	var segments []string
 	var b []byte
 	for i := 0; i < len(path); i++ {
@@ -65,6 +68,16 @@ func SplitPath(path string) ([]string, error) {
 		}
 	}
 	return append(segments, string(b)), nil
+}
+
+// plain reports whether a path has nothing that is or needs an escape.
+func plain(path string) bool {
+	for i := range len(path) {
+		if c := path[i]; c < 0x20 || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // parents yields the paths above path, nearest the root first.

@@ -3,9 +3,7 @@ package fieldmerge
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/fieldwise/fieldwise"
@@ -149,7 +147,7 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 
 // each calls use for each change by path, with the register that the fields have there.
 func (c changes) each(fields []byte, use func(path string, val, register []byte) error) error {
-	for _, path := range slices.Sorted(maps.Keys(c)) {
+	for _, path := range sortedPaths(c) {
 		var register []byte
 		for len(fields) > 0 {
 			f, rest, ok := lattice.CutField(fields)
