@@ -165,10 +165,9 @@ func (d *Domain[T]) Replace(ctx context.Context, key string, from, to T) (fieldw
 func (d *Domain[T]) Read(ctx context.Context, key string) (v T, token Token, err error) {
 	var wrong error
 	err = d.read(ctx, "read", key, func(rec record) error {
-		if v, err = d.value(rec); err != nil && !isFieldError(err) {
+		if wrong, err = d.into(&v, rec); err != nil {
 			return err
 		}
-		wrong = err
 		img, err := d.plan.image(reflect.ValueOf(&v).Elem())
 		if err != nil {
 			return err
@@ -232,11 +231,8 @@ func (d *Domain[T]) Upsert(ctx context.Context, key string, change func(*T) erro
 func (d *Domain[T]) Get(ctx context.Context, key string) (v T, err error) {
 	var wrong error
 	err = d.read(ctx, "get", key, func(rec record) error {
-		v, wrong = d.value(rec)
-		if isFieldError(wrong) {
-			return nil
-		}
-		return wrong
+		wrong, err = d.into(&v, rec)
+		return err
 	})
 	if err == nil {
 		err = d.fail("get", key, wrong)
@@ -244,22 +240,31 @@ func (d *Domain[T]) Get(ctx context.Context, key string) (v T, err error) {
 	return v, err
 }
 
-// value is a live record as a T; an error that matches ErrField comes with it.
-func (d *Domain[T]) value(rec record) (v T, err error) {
+// into makes *v, which is zero, what readers see of a live record. misfit, which matches
+// ErrField, says what does not fit.
+func (d *Domain[T]) into(v *T, rec record) (misfit, err error) {
 	rd, err := d.plan.read(d.rules, rec)
 	if err != nil {
-		return v, err
+		return nil, err
 	}
-	p := new(T)
-	d.plan.root.fill(rd, "", reflect.ValueOf(p).Elem())
+	d.plan.root.fill(rd, "", reflect.ValueOf(v).Elem())
 	if len(rd.errs) > 0 {
 		all := make([]error, len(rd.errs))
 		for i, e := range rd.errs {
 			all[i] = e
 		}
-		err = fmt.Errorf("%w\n%w", errMisfit, errors.Join(all...))
+		misfit = fmt.Errorf("%w\n%w", errMisfit, errors.Join(all...))
 	}
-	return *p, err
+	return misfit, nil
+}
+
+// value is a live record as a T; an error that matches ErrField comes with it.
+func (d *Domain[T]) value(rec record) (v T, err error) {
+	misfit, err := d.into(&v, rec)
+	if err == nil {
+		err = misfit
+	}
+	return v, err
 }
 
 var errMisfit = errors.New("these fields do not fit their Go types and are zero here; write them anew, or give them the types they had")

@@ -223,7 +223,7 @@ func (l *leaf) convert(path string, v any) ([]byte, error) {
 		rv = rv.Elem()
 	}
 	if rv.IsValid() && rv.Type() == l.typ {
-		val, err := l.codec.Append(nil, rv)
+		val, err := l.codec.Append(make([]byte, 0, 32), rv)
 		if err != nil {
 			err = &FieldError{Field: path, GoField: l.goName, Err: err}
 		}

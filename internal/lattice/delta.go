@@ -71,6 +71,7 @@ func (d *Delta) above(t fieldwise.Timestamp) error {
 // AppendWrite appends the register of a delta that replaces all current values of
 // register, which may be empty, that the write knows of by an encoded value.
 func (d *Delta) AppendWrite(dst, register, value []byte) ([]byte, error) {
+	dst = slices.Grow(dst, len(register)+len(value)+1+timeLen)
 	own := Item{Index: d.self, Time: d.at.Time, Created: d.created, Value: value}
 	d.used.add(d.self)
 	written := false
@@ -102,6 +103,10 @@ func (d *Delta) AppendWrite(dst, register, value []byte) ([]byte, error) {
 
 // finish appends the table of the origins in use and the body as it reads under it.
 func (d *Delta) finish(dst []byte, kind body, b []byte) []byte {
+	dst = slices.Grow(dst, len(b)+32*len(d.origins))
+	if d.used.all(len(d.origins)) {
+		return append(AppendTable(dst, d.origins), b...)
+	}
 	var kept []fieldwise.Origin
 	to := make(renumbering, len(d.origins))
 	for i, o := range d.origins {
@@ -111,9 +116,6 @@ func (d *Delta) finish(dst []byte, kind body, b []byte) []byte {
 		}
 	}
 	dst = AppendTable(dst, kept)
-	if len(kept) == len(d.origins) {
-		return append(dst, b...)
-	}
 	dst, _ = kind.renumber(dst, b, to) // this Delta wrote b itself
 	return dst
 }
@@ -121,7 +123,11 @@ func (d *Delta) finish(dst []byte, kind body, b []byte) []byte {
 // AppendFields appends table and fields of a delta; the fields are sorted in place.
 func (d *Delta) AppendFields(dst []byte, fs []Field) []byte {
 	sortFields(fs)
-	var b []byte
+	n := 0
+	for _, f := range fs {
+		n += len(f.Name) + len(f.Body) + 8
+	}
+	b := make([]byte, 0, n)
 	for _, f := range fs {
 		b = AppendField(b, f)
 	}
