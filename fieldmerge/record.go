@@ -3,6 +3,7 @@ package fieldmerge
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/internal/lattice"
@@ -92,7 +93,7 @@ func (Merger) Merge(dst, a, b []byte) ([]byte, error) {
 	case ra.life < rb.life:
 		return append(dst, b...), nil
 	}
-	dst = append(dst, a[:len(a)-len(ra.rest)]...)
+	dst = append(slices.Grow(dst, len(a)+len(b)), a[:len(a)-len(ra.rest)]...)
 	if ra.live() {
 		return lattice.JoinFields(dst, ra.rest, rb.rest)
 	}
