@@ -28,12 +28,15 @@ func appendCreate(dst []byte, r record, fields changes, at fieldwise.Version) ([
 	}
 	d.Creating()
 	all := make([]lattice.Field, 0, len(fields))
+	buf := make([]byte, 0, 48*len(fields)) // for names and registers
 	for path, val := range fields {
-		register, err := d.AppendWrite(nil, nil, val)
-		if err != nil {
+		start := len(buf)
+		buf = append(buf, path...)
+		name := buf[start:]
+		if buf, err = d.AppendWrite(buf, nil, val); err != nil {
 			return nil, err
 		}
-		all = append(all, lattice.Field{Name: []byte(path), Kind: lattice.KindRegister, Body: register})
+		all = append(all, lattice.Field{Name: name, Kind: lattice.KindRegister, Body: buf[start+len(name):]})
 	}
 	if len(all) == 0 { // a version to report, should a delete drop the record unseen
 		register, err := d.AppendWrite(nil, nil, emptyMap)
@@ -172,6 +175,9 @@ func (c changes) each(fields []byte, use func(path string, val, register []byte)
 
 // nestedFields reports whether a field's path may lead into a map.
 func nestedFields(fields []byte) bool {
+	if bytes.IndexByte(fields, '.') < 0 {
+		return false
+	}
 	for len(fields) > 0 {
 		f, rest, ok := lattice.CutField(fields)
 		if !ok {
@@ -275,6 +281,10 @@ func (c changes) dropNoOps(current, seen leaves) {
 // checkFields refuses changes that add fields and bring the record over the limit. One
 // that a join took over it takes changes of what it has.
 func (c changes) checkFields(fields []byte) error {
+	const short = 8 // bytes; every field has more
+	if len(fields)/short+len(c) <= MaxFields {
+		return nil
+	}
 	n, known := len(c), 0
 	for len(fields) > 0 {
 		f, rest, ok := lattice.CutField(fields)
