@@ -79,6 +79,16 @@ func (n *structNode) groupAt(name string) *group {
 	return nil
 }
 
+// groupAt returns the group whose value is stored at a path; nil if there is none.
+func (p *plan) groupAt(path string) *group {
+	t, err := p.find(path)
+	if err != nil {
+		return nil
+	}
+	g, _ := t.node.(*group)
+	return g
+}
+
 func (n *structNode) names() string {
 	var all []string
 	for name := range n.byName {

@@ -2,6 +2,7 @@ package fieldmerge
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,22 +45,22 @@ func find(all []groupEntry, name []byte) (val []byte, ok bool) {
 	return nil, false
 }
 
-// writeGroup is the value of a group that a write changes from before to after where
-// stored is what is there: members that the write does not change stay as they are
-// stored, and so do those that this release does not know.
-func writeGroup(stored, before, after []byte) []byte {
+// write is the value of the group that a write changes from before to after where stored
+// is what is there: it is after as a whole, but for the bytes of members that are read as
+// after has them, or that cannot be read, and for members that this release does not know.
+func (g *group) write(stored, before, after []byte) []byte {
 	old, was, will := entriesOf(stored), entriesOf(before), entriesOf(after)
 	all := slices.Clone(will)
 	for i, e := range all {
 		if prior, ok := find(was, e.name); ok && bytes.Equal(prior, e.val) {
-			if kept, ok := find(old, e.name); ok {
+			if kept, ok := find(old, e.name); ok && g.keeps(e.name, kept, e.val) {
 				all[i].val = kept
 			}
 		}
 	}
 	for _, e := range old {
 		_, known := find(was, e.name)
-		if _, set := find(will, e.name); !set && !known {
+		if _, set := find(will, e.name); !set && !known && g.keeps(e.name, e.val, nil) {
 			all = append(all, e)
 		}
 	}
@@ -69,6 +70,26 @@ func writeGroup(stored, before, after []byte) []byte {
 		b = append(append(b, e.name...), e.val...)
 	}
 	return b
+}
+
+// keeps reports whether what is stored of a member stays where val is written, nil for
+// nothing: it does where it is read as just that, or not at all.
+func (g *group) keeps(name, stored, val []byte) bool {
+	for _, m := range g.members {
+		if !bytes.Equal(name, wire.AppendString(nil, m.name)) {
+			continue
+		}
+		if m.pointer && wire.KindOf(stored) == wire.KindNil {
+			return val == nil
+		}
+		v := reflect.New(m.typ).Elem()
+		if err := m.codec.Decode(stored, v); err != nil {
+			return true
+		}
+		read, err := m.codec.Append(nil, v)
+		return err != nil || val != nil && bytes.Equal(read, val)
+	}
+	return true
 }
 
 func (g *group) names() string {

@@ -147,29 +147,28 @@ func (n *mapNode) flatten(img *image, prefix string, v reflect.Value) error {
 }
 
 // changes are what a write does to turn before, an image of the same plan, into img.
-// stored is what is shown at a path now: a group keeps what it has of members that are not
-// changed.
+// stored is what is shown at a path now, of which a group keeps what this release cannot read.
 func (img *image) changes(p *plan, before *image, stored func(path string) []byte) changes {
 	c := make(changes)
 	for i, after := range img.slots {
-		c.change(p.places[i].rel, before.slots[i], after, stored)
+		c.change(p, p.places[i].rel, before.slots[i], after, stored)
 	}
 	for path, after := range img.entries {
-		c.change(path, before.entries[path], after, stored)
+		c.change(p, path, before.entries[path], after, stored)
 	}
 	for path, old := range before.entries {
 		if img.entries[path].val == nil {
-			c.change(path, old, cell{}, stored)
+			c.change(p, path, old, cell{}, stored)
 		}
 	}
 	return c
 }
 
-func (c changes) change(path string, before, after cell, stored func(path string) []byte) {
+func (c changes) change(p *plan, path string, before, after cell, stored func(path string) []byte) {
 	switch {
 	case before.same(after), !before.there() && after.zero:
 	case after.group:
-		c[path] = writeGroup(stored(path), before.val, after.val)
+		c[path] = p.groupAt(path).write(stored(path), before.val, after.val)
 	default:
 		c[path] = after.val
 	}
