@@ -14,8 +14,8 @@ import (
 	"github.com/fieldwise/fieldwise/replog"
 )
 
-// Customer is a record of the examples.
-type Customer struct {
+// Client is a record of the examples.
+type Client struct {
 	Name  string            `merge:"name,lww"`
 	Phone string            `merge:"phone,lww"`
 	City  string            `merge:"city,priority"`
@@ -39,12 +39,12 @@ func higherPlan(siblings []fieldmerge.Sibling[string]) (string, error) {
 	return best, nil
 }
 
-func customers(r *replog.Replica) *fieldmerge.Domain[Customer] {
-	schema := must(fieldmerge.NewSchema[Customer](
+func clients(r *replog.Replica) *fieldmerge.Domain[Client] {
+	schema := must(fieldmerge.NewSchema[Client](
 		fieldmerge.Ranks("us-east-1", "eu-west-1"),
 		fieldmerge.Custom("plan", higherPlan),
 	))
-	return must(fieldmerge.Open(r, "customers", schema))
+	return must(fieldmerge.Open(r, "clients", schema))
 }
 
 // Two regions change one record while they are cut off from each other. Different fields,
@@ -54,22 +54,22 @@ func Example() {
 	ctx := context.Background()
 	eu, us, link, done := twoRegions()
 	defer done()
-	here, there := customers(eu), customers(us)
-	created := must(here.Create(ctx, "asha", Customer{Name: "Asha", Phone: "111", City: "Pune", Plan: "free"}))
-	check(us.WaitApplied(ctx, created))
+	here, there := clients(eu), clients(us)
+	created := must(here.Create(ctx, "asha", Client{Name: "Asha", Phone: "111", City: "Pune", Plan: "free"}))
+	okay(us.WaitApplied(ctx, created))
 
 	link.Cut()
-	must(here.Update(ctx, "asha", func(c *Customer) error {
+	must(here.Update(ctx, "asha", func(c *Client) error {
 		c.City, c.Plan, c.Prefs = "Goa", "gold", map[string]string{"theme": "dark"}
 		return nil
 	}))
-	must(there.Update(ctx, "asha", func(c *Customer) error {
+	must(there.Update(ctx, "asha", func(c *Client) error {
 		c.Phone, c.City, c.Plan, c.Prefs = "222", "Delhi", "silver", map[string]string{"lang": "hi"}
 		return nil
 	}))
 	link.Heal()
-	check(us.WaitVector(ctx, eu.Vector()))
-	check(eu.WaitVector(ctx, us.Vector()))
+	okay(us.WaitVector(ctx, eu.Vector()))
+	okay(eu.WaitVector(ctx, us.Vector()))
 	fmt.Println(must(here.Get(ctx, "asha")))
 	fmt.Println(must(there.Get(ctx, "asha")))
 	// Output:
@@ -81,20 +81,20 @@ func Example() {
 func ExampleDomain_Explain() {
 	eu, us, link, done := twoRegions()
 	defer done()
-	here, there := customers(eu), customers(us)
+	here, there := clients(eu), clients(us)
 	ctx := replog.WithNote(context.Background(), "import")
-	check(us.WaitApplied(ctx, must(here.Create(ctx, "asha", Customer{Name: "Asha", Phone: "111"}))))
+	okay(us.WaitApplied(ctx, must(here.Create(ctx, "asha", Client{Name: "Asha", Phone: "111"}))))
 	link.Cut()
 	must(here.Patch(replog.WithNote(ctx, "call 17"), "asha", fieldmerge.Patch{Set: map[string]any{"phone": "222"}}))
 	must(there.Patch(replog.WithNote(ctx, "web form"), "asha", fieldmerge.Patch{Set: map[string]any{"phone": "333"}}))
 	link.Heal()
-	check(eu.WaitVector(ctx, us.Vector()))
+	okay(eu.WaitVector(ctx, us.Vector()))
 
 	fmt.Print(must(here.Explain(ctx, "asha")))
 	must(here.Resolve(ctx, "asha", "phone", fieldmerge.KeepShown())) // somebody looked at it
 	fmt.Println(len(must(here.Siblings(ctx, "asha", "phone"))))
 	// Output:
-	// customers "asha": live (life 1), 2 fields
+	// clients "asha": live (life 1), 2 fields
 	//   name  = "Asha" by eu-west-1 at 2027-01-15T08:00:00.000Z (import) (lww)
 	//   phone = "333" by us-east-1 at 2027-01-15T08:00:00.100Z (web form) (lww)
 	//           beat "222" by eu-west-1 at 2027-01-15T08:00:00.000Z (call 17): newer by 100ms
@@ -107,10 +107,10 @@ func ExampleDomain_Put() {
 	ctx := context.Background()
 	eu, _, _, done := twoRegions()
 	defer done()
-	d := customers(eu)
-	must(d.Create(ctx, "asha", Customer{Name: "Asha", Phone: "111"}))
+	d := clients(eu)
+	must(d.Create(ctx, "asha", Client{Name: "Asha", Phone: "111"}))
 	form, token, err := d.Read(ctx, "asha")
-	check(err)
+	okay(err)
 	must(d.Patch(ctx, "asha", fieldmerge.Patch{Set: map[string]any{"phone": "222"}}))
 
 	form.Name = "Asha Rao"
@@ -163,16 +163,16 @@ func twoRegions() (eu, us *replog.Replica, link *replog.Link, done func()) {
 	eu, us = open("eu-west-1", 0), open("us-east-1", 100)
 	link = must(replog.Connect(eu, us))
 	return eu, us, link, func() {
-		check(errors.Join(link.Close(), eu.Close(), us.Close(), os.RemoveAll(dir)))
+		okay(errors.Join(link.Close(), eu.Close(), us.Close(), os.RemoveAll(dir)))
 	}
 }
 
 func must[V any](v V, err error) V {
-	check(err)
+	okay(err)
 	return v
 }
 
-func check(err error) {
+func okay(err error) {
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -17,8 +17,8 @@ func decodeInto(t require.TestingT, encoded string, v reflect.Value) {
 	require.NoError(t, value.Decode([]byte(encoded), v.Addr().Interface()))
 }
 
-// face is a region twice: once behind a domain of structs and once behind one of documents.
-type face struct {
+// twin is a region twice: once behind a domain of structs and once behind one of documents.
+type twin struct {
 	typed, plain *stepped
 	structs      *fieldmerge.Domain[Wide]
 	documents    *fieldmerge.Documents
@@ -42,10 +42,10 @@ func TestPropertyStructsAndDocumentsAreStoredAlike(t *testing.T) {
 	require.NoError(t, err)
 	documents := newSchema(t, append(append(strategiesOf(reflect.TypeFor[Wide]()), wideOptions()...), fieldmerge.Default(fieldmerge.LWW))...)
 	histories(t, 3000, 20000, func(t *rapid.T) {
-		faces := make([]*face, rapid.IntRange(2, 3).Draw(t, "regions"))
+		faces := make([]*twin, rapid.IntRange(2, 3).Draw(t, "regions"))
 		for i := range faces {
 			name := []fieldwise.Region{"a", "b", "c"}[i]
-			f := &face{typed: newStepped(schema.Merger(), name, 1), plain: newStepped(documents.Merger(), name, 1)}
+			f := &twin{typed: newStepped(schema.Merger(), name, 1), plain: newStepped(documents.Merger(), name, 1)}
 			f.structs, err = fieldmerge.Open(f.typed, "d", schema)
 			require.NoError(t, err)
 			f.documents, err = fieldmerge.OpenDocuments(f.plain, "d", documents)
@@ -74,7 +74,7 @@ func TestPropertyStructsAndDocumentsAreStoredAlike(t *testing.T) {
 }
 
 // showsAlike demands that both faces show the same.
-func (f *face) showsAlike(t *rapid.T) {
+func (f *twin) showsAlike(t *rapid.T) {
 	got, err := f.structs.Get(ctx(), key)
 	doc, errDoc := f.documents.Get(ctx(), key)
 	require.Equal(t, errors.Is(errDoc, fieldwise.ErrNotFound), errors.Is(err, fieldwise.ErrNotFound))
@@ -89,7 +89,7 @@ func (f *face) showsAlike(t *rapid.T) {
 }
 
 // step makes one write through both faces, and reports whether it wrote something.
-func (f *face) step(t *rapid.T) bool {
+func (f *twin) step(t *rapid.T) bool {
 	f.typed.time = max(f.typed.time, fieldwise.Timestamp(rapid.IntRange(1, 20).Draw(t, "clock")))
 	f.plain.time = f.typed.time
 	shown, err := f.structs.Get(ctx(), key)
