@@ -32,7 +32,7 @@ type FieldDrift struct {
 	Kind    DriftKind
 	Records int
 	Example string // the key of one of them, the first in byte order
-	Err     error  // of DriftType: what does not fit in the example
+	Err     error  // of DriftType: what does not fit in the example, a FieldError
 }
 
 // Drift goes through the live records whose keys start with prefix, and counts where what
@@ -50,11 +50,14 @@ func (d *Domain[T]) Drift(ctx context.Context, prefix string) ([]FieldDrift, err
 			if err != nil || !rec.live() {
 				return err
 			}
-			return d.plan.drift(d.rules, rec, func(at drifted, err error) {
+			return d.plan.drift(d.rules, rec, func(at drifted, misfit *FieldError) {
 				f := found[at]
 				if f == nil {
-					f = &FieldDrift{Path: at.path, Kind: at.kind, Example: key, Err: err}
+					f = &FieldDrift{Path: at.path, Kind: at.kind, Example: key}
 					found[at] = f
+					if misfit != nil {
+						misfit.Key, f.Err = key, misfit
+					}
 				}
 				f.Records++
 			})
@@ -80,15 +83,18 @@ type drifted struct {
 }
 
 // drift calls report once for each field, or map whose entries, differ in a record.
-func (p *plan) drift(r *rules, rec record, report func(at drifted, err error)) error {
+func (p *plan) drift(r *rules, rec record, report func(at drifted, misfit *FieldError)) error {
 	rd, err := p.read(r, rec)
 	if err != nil {
 		return err
 	}
 	p.root.fill(rd, "", reflect.New(p.typ).Elem())
-	all := make(map[drifted]error)
+	all := make(map[drifted]*FieldError)
 	for _, e := range rd.errs {
-		all[drifted{p.standing(e.Field).pattern, DriftType}] = e
+		at := drifted{p.standing(e.Field).pattern, DriftType}
+		if all[at] == nil {
+			all[at] = e
+		}
 	}
 	t, fields, err := rec.fields()
 	if err != nil {
@@ -123,8 +129,8 @@ func (p *plan) drift(r *rules, rec record, report func(at drifted, err error)) e
 			all[drifted{st.pattern, DriftFormer}] = nil
 		}
 	}
-	for at, err := range all {
-		report(at, err)
+	for at, misfit := range all {
+		report(at, misfit)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package fieldmerge_test
 import (
 	"context"
 	"iter"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,8 +29,12 @@ func (s *stepped) Read(_ context.Context, _ string, use func([]byte) error) erro
 	return use(s.state)
 }
 
-func (s *stepped) Keys(context.Context, string) iter.Seq2[string, error] {
-	return func(func(string, error) bool) {}
+func (s *stepped) Keys(_ context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		if s.merger.(fieldwise.Deleter).Live(s.state) && strings.HasPrefix(key, prefix) {
+			yield(key, nil)
+		}
+	}
 }
 
 func (s *stepped) Write(_ context.Context, _ string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {

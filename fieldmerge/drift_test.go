@@ -1,0 +1,161 @@
+package fieldmerge_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/mapstore"
+)
+
+// release opens a domain of T, as one release of a service declares it, over the records
+// that a site holds.
+func release[T any](t require.TestingT, site fieldwise.Host, options ...fieldmerge.Option) *fieldmerge.Domain[T] {
+	s, err := fieldmerge.NewSchema[T](options...)
+	require.NoError(t, err)
+	d, err := fieldmerge.Open(site, "d", s)
+	require.NoError(t, err)
+	return d
+}
+
+// written is a site with a record that a release whose records are T created.
+func written[T any](t *testing.T, v T) *stepped {
+	site := newStepped(lwwSchema(t).Merger(), "a", 1)
+	_, err := release[T](t, site).Create(ctx(), key, v)
+	require.NoError(t, err)
+	return site
+}
+
+// change updates the one record.
+func change[T any](t *testing.T, d *fieldmerge.Domain[T], f func(*T)) {
+	t.Helper()
+	receipt, err := d.Update(ctx(), key, func(v *T) error { f(v); return nil })
+	require.NoError(t, err)
+	require.False(t, receipt.IsZero(), "it changes something")
+}
+
+// driftOf is what Drift says to a release whose records are T, in lines.
+func driftOf[T any](t require.TestingT, site fieldwise.Host) []string {
+	found, err := release[T](t, site).Drift(ctx(), "")
+	require.NoError(t, err)
+	lines := make([]string, 0, len(found))
+	for _, f := range found {
+		line := fmt.Sprintf("%s %s %d %s", f.Path, f.Kind, f.Records, f.Example)
+		if f.Kind == fieldmerge.DriftType {
+			var e *fieldmerge.FieldError
+			require.ErrorIs(t, f.Err, fieldmerge.ErrField)
+			require.ErrorAs(t, f.Err, &e)
+			line += ": " + e.Field + " of " + e.GoField
+		} else {
+			require.NoError(t, f.Err)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// explained is what Explain says of each field to a release whose records are T.
+func explained[T any](t require.TestingT, site fieldwise.Host) []string {
+	e, err := release[T](t, site).Explain(ctx(), key)
+	require.NoError(t, err)
+	var lines []string
+	for _, f := range e.Fields {
+		line := fmt.Sprintf("%s=%v %s", f.Path, f.Value, f.State)
+		if f.GoField != "" {
+			line += " " + f.GoField
+		}
+		if f.Problem != "" {
+			line += ": misfit"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestDriftIsNothingWhereTheSchemaShowsAllThatIsStored(t *testing.T) {
+	require.Empty(t, driftOf[Everything1](t, written(t, Everything1{})))
+	site := written(t, Everything1{Name: "n", Prefs: map[string]string{"a": "b"}, Home: Home1{City: "Pune"}})
+	require.Empty(t, driftOf[Everything1](t, site))
+	require.Empty(t, driftOf[struct {
+		Name string `merge:"name,lww"`
+	}](t, newStepped(fieldmerge.Merger{}, "a", 1)), "there are no records")
+}
+
+type Home1 struct {
+	City string `merge:"city,lww"`
+	Zip  string `merge:"zip,lww"`
+}
+
+type Everything1 struct {
+	Name  string            `merge:"name,lww"`
+	Age   int               `merge:"age,lww"`
+	Home  Home1             `merge:"home,nested"`
+	Prefs map[string]string `merge:"prefs,each=lww"`
+	Sites map[string]Home1  `merge:"sites,each=nested"`
+}
+
+func TestDriftOfWrongTypes(t *testing.T) {
+	type home struct {
+		City int `merge:"city,lww"`
+	}
+	type next struct {
+		Name  int             `merge:"name,lww"`
+		Age   int             `merge:"age,lww"`
+		Home  home            `merge:"home,nested"`
+		Prefs map[string]int  `merge:"prefs,each=lww"`
+		Sites map[string]home `merge:"sites,each=nested"`
+	}
+	site := written(t, Everything1{
+		Name: "n", Age: 3, Home: Home1{City: "Pune"},
+		Prefs: map[string]string{"a": "x", "b": "y"}, Sites: map[string]Home1{"p": {City: "Goa"}, "q": {City: "Agra"}, "r": {}},
+	})
+	require.Equal(t, []string{
+		"home.city type 1 k: home.city of next.Home.City",
+		"name type 1 k: name of next.Name",
+		"prefs.* type 1 k: prefs.a of next.Prefs[]",
+		"sites.*.city type 1 k: sites.p.city of next.Sites[].City",
+	}, driftOf[next](t, site), "one entry of a map, and the first one, stands for all")
+	require.Equal(t, []string{
+		"age=3 shown next.Age",
+		"home.city=Pune shown next.Home.City: misfit",
+		"name=n shown next.Name: misfit",
+		"prefs.a=x shown next.Prefs[]: misfit",
+		"prefs.b=y shown next.Prefs[]: misfit",
+		"sites.p.city=Goa shown next.Sites[].City: misfit",
+		"sites.q.city=Agra shown next.Sites[].City: misfit",
+		"sites.r=map[] shown next.Sites[]",
+	}, explained[next](t, site))
+}
+
+var _ = slices.Sorted[int]
+var _ = lattice.Cut
+var _ = mapstore.New
+
+// A register can hold marks alone, where its value is still under way: what else is in the
+// record counts all the same.
+func TestDriftGoesOnBehindARegisterWithoutValues(t *testing.T) {
+	site := written(t, Everything1{Name: "n"})
+	marks := lattice.AppendItem(nil, lattice.Item{Time: 9, Superseded: true})
+	site.state = append(lattice.AppendTable([]byte{1}, []fieldwise.Origin{{Region: "a", Incarnation: 1}}),
+		lattice.AppendField(nil, lattice.Field{Name: []byte("a"), Kind: lattice.KindRegister, Body: marks})...)
+	site.state = lattice.AppendField(site.state, lattice.Field{Name: []byte("b"), Kind: lattice.KindRegister, Body: lattice.AppendItem(nil, lattice.Item{Time: 9, Value: []byte{1}})})
+	_, err := site.merger.Merge(nil, nil, site.state)
+	require.NoError(t, err)
+	require.Equal(t, []string{"b unknown 1 k"}, driftOf[Everything1](t, site))
+}
+
+func TestDriftOfAFieldErrorNamesTheRecord(t *testing.T) {
+	site := written(t, Everything1{Name: "n"})
+	found, err := release[struct {
+		Name bool `merge:"name,lww"`
+	}](t, site).Drift(ctx(), "")
+	require.NoError(t, err)
+	var e *fieldmerge.FieldError
+	require.ErrorAs(t, found[0].Err, &e)
+	require.Equal(t, key, e.Key)
+}
