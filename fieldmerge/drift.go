@@ -119,7 +119,9 @@ func (p *plan) drift(r *rules, rec record, report func(at drifted, misfit *Field
 		written[path] = siblings[len(siblings)-1].Version
 		switch st := p.standing(path); st.state {
 		case FieldUnknown:
-			all[drifted{st.pattern, DriftUnknown}] = nil
+			if !st.inner {
+				all[drifted{st.pattern, DriftUnknown}] = nil
+			}
 		case FieldFormer:
 			old[path] = st
 		}

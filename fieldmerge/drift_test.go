@@ -159,3 +159,70 @@ func TestDriftOfAFieldErrorNamesTheRecord(t *testing.T) {
 	require.ErrorAs(t, found[0].Err, &e)
 	require.Equal(t, key, e.Key)
 }
+
+// The three kinds that a field can have, and what each says of a record that another kind
+// wrote.
+type (
+	asValue struct {
+		N string `merge:"n,lww"`
+		F Home1  `merge:"f,lww"`
+	}
+	asNested struct {
+		N string `merge:"n,lww"`
+		F Home1  `merge:"f,nested"`
+	}
+	asEntries struct {
+		N string            `merge:"n,lww"`
+		F map[string]string `merge:"f,each=lww"`
+	}
+	asText struct {
+		N string `merge:"n,lww"`
+		F string `merge:"f,lww"`
+	}
+)
+
+func TestDriftOfAFieldOfAnotherKind(t *testing.T) {
+	home := Home1{City: "Pune", Zip: "411001"}
+	value, nested := written(t, asValue{N: "n", F: home}), written(t, asNested{N: "n", F: home})
+	entries := written(t, asEntries{N: "n", F: map[string]string{"city": "Pune", "other": "x"}})
+	text := written(t, asText{N: "n", F: "Pune"})
+
+	require.Equal(t, []string{"f type 1 k: f of asNested.F"}, driftOf[asNested](t, value))
+	require.Equal(t, []string{"f type 1 k: f of asEntries.F"}, driftOf[asEntries](t, value))
+	require.Equal(t, []string{"f type 1 k: f of asText.F"}, driftOf[asText](t, value))
+
+	require.Equal(t, []string{"f type 1 k: f of asValue.F"}, driftOf[asValue](t, nested))
+	require.Equal(t, []string{"f type 1 k: f of asText.F"}, driftOf[asText](t, nested))
+	require.Empty(t, driftOf[asEntries](t, nested), "its fields are the entries")
+
+	require.Equal(t, []string{"f type 1 k: f of asValue.F"}, driftOf[asValue](t, entries))
+	require.Equal(t, []string{"f type 1 k: f of asText.F"}, driftOf[asText](t, entries))
+	require.Equal(t, []string{"f.other unknown 1 k"}, driftOf[asNested](t, entries), "the others are fields of that name")
+
+	require.Equal(t, []string{"f type 1 k: f of asNested.F"}, driftOf[asNested](t, text))
+	require.Equal(t, []string{"f type 1 k: f of asEntries.F"}, driftOf[asEntries](t, text))
+}
+
+func TestDriftOfAGroupThatIsNoMapOfItsFields(t *testing.T) {
+	type priced struct {
+		Amount int    `merge:"amount,lww,group=f"`
+		Unit   string `merge:"unit,lww,group=f"`
+	}
+	nested, text := written(t, asNested{F: Home1{City: "Pune"}}), written(t, asText{F: "Pune"})
+	require.Equal(t, []string{"f type 1 k: f of priced.f"}, driftOf[priced](t, nested))
+	require.Equal(t, []string{"f type 1 k: f of priced.f"}, driftOf[priced](t, text))
+	group := written(t, priced{Amount: 1, Unit: "EUR"})
+	require.Equal(t, []string{"f type 1 k: f of asText.F"}, driftOf[asText](t, group))
+	require.Equal(t, []string{"f type 1 k: f of asNested.F"}, driftOf[asNested](t, group))
+}
+
+// Where a newer value hides what is below it, that is a conflict and no drift.
+func TestWhatTheShapeHidesIsNoDrift(t *testing.T) {
+	a, b := written(t, asNested{F: Home1{City: "Pune"}}), newStepped(lwwSchema(t).Merger(), "b", 1)
+	b.time = 10
+	_, err := release[asText](t, b).Create(ctx(), key, asText{F: "Goa"})
+	require.NoError(t, err)
+	a.join(t, b.state)
+	require.Empty(t, driftOf[asText](t, a))
+	require.Equal(t, []string{"f type 1 k: f of asNested.F"}, driftOf[asNested](t, a))
+}

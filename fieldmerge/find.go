@@ -116,6 +116,7 @@ type standing struct {
 	goName  string
 	state   FieldState // FieldShown, FieldFormer or FieldUnknown
 	now     string     // of a former place: where the field is stored now
+	inner   bool       // unknown, and below what is one value: that does not fit, or the shape hides this
 	pattern string     // the path with "*" for the keys of maps; of an unknown field no more than tells it
 }
 
@@ -127,6 +128,7 @@ func (p *plan) standing(path string) standing {
 		st.goName, st.state = "", FieldUnknown
 		n, ok := t.node.(*structNode)
 		if !ok {
+			st.inner = true
 			break
 		}
 		if l := n.formerly(t.pattern[len(t.pattern)-1]); l != nil && l.former.path(t.prefix) == path {

@@ -2,6 +2,7 @@ package fieldmerge
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -107,6 +108,11 @@ func (rd *reading) stored(p *plan, path string) []byte {
 
 func (rd *reading) below(path string) bool { return rd.view != nil && rd.view.below(path) }
 
+// isFields reports whether what is shown at a path, val, are fields below it.
+func (rd *reading) isFields(val []byte, path string) bool {
+	return (val == nil || isMap(val)) && rd.below(path)
+}
+
 func (rd *reading) fail(p *place, prefix string, err error) {
 	rd.errs = append(rd.errs, &FieldError{Field: p.path(prefix), GoField: p.goName, Err: err})
 }
@@ -116,13 +122,12 @@ func (l *leaf) fill(rd *reading, prefix string, v reflect.Value) {
 	if !f.written && l.former != nil {
 		f = rd.at(l.former, prefix)
 	}
-	if f.val == nil {
-		if rd.below(l.path(prefix)) {
-			rd.fail(&l.place, prefix, fmt.Errorf("holds fields of its own, and the Go type %v is one value", l.typ))
-		}
-		return
+	switch {
+	case rd.isFields(f.val, l.path(prefix)):
+		rd.fail(&l.place, prefix, fmt.Errorf("holds fields of its own, and the Go type %v is one value", l.typ))
+	case f.val != nil:
+		l.decode(rd, prefix, f.val, v)
 	}
-	l.decode(rd, prefix, f.val, v)
 }
 
 func (l *leaf) decode(rd *reading, prefix string, val []byte, v reflect.Value) {
@@ -146,6 +151,8 @@ func (l *leaf) decode(rd *reading, prefix string, val []byte, v reflect.Value) {
 func (g *group) fill(rd *reading, prefix string, v reflect.Value) {
 	f := rd.at(&g.place, prefix)
 	switch {
+	case rd.isFields(f.val, g.path(prefix)):
+		rd.fail(&g.place, prefix, errors.New("holds fields of its own, and the group is one value"))
 	case !f.written: // the group was never written: its members are where they were without it
 		for _, m := range g.members {
 			m.fill(rd, prefix, v.FieldByIndex(m.index))
