@@ -226,3 +226,37 @@ func TestWhatTheShapeHidesIsNoDrift(t *testing.T) {
 	require.Empty(t, driftOf[asText](t, a))
 	require.Equal(t, []string{"f type 1 k: f of asNested.F"}, driftOf[asNested](t, a))
 }
+
+type grouped struct {
+	Amount int    `merge:"amount,lww,group=price"`
+	Unit   string `merge:"unit,lww,group=price"`
+	Note   string `merge:"title,lww,was=note"`
+}
+
+type ungrouped struct {
+	Amount string `merge:"amount,lww"`
+	Unit   string `merge:"unit,lww"`
+	Note   int    `merge:"note,lww"`
+}
+
+// A misfit is told of where the value is: in the group's register, or under the former name.
+func TestExplainTellsOfMisfitsWhereTheyAreStored(t *testing.T) {
+	site := written(t, ungrouped{Amount: "five", Unit: "EUR", Note: 7})
+	require.Equal(t, []string{
+		"amount=five shown grouped.Amount: misfit",
+		"note=7 shown grouped.Note: misfit",
+		"unit=EUR shown grouped.Unit",
+	}, explained[grouped](t, site))
+	require.Equal(t, []string{"amount type 1 k: amount of grouped.Amount", "title type 1 k: title of grouped.Note"}, driftOf[grouped](t, site))
+
+	site = written(t, struct {
+		Amount string `merge:"amount,lww,group=price"`
+		Unit   string `merge:"unit,lww,group=price"`
+	}{"five", "EUR"})
+	site.time = 20
+	change(t, release[ungrouped](t, site), func(v *ungrouped) { v.Amount = "six" })
+	require.Equal(t, []string{
+		"amount=six former grouped.Amount",
+		"price=map[amount:five unit:EUR] shown grouped.price: misfit",
+	}, explained[grouped](t, site))
+}

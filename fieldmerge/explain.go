@@ -107,7 +107,7 @@ func (d *records) explainFields(e *Explanation, rec record) error {
 		return err
 	}
 	for _, m := range all {
-		misfits[m.Field] = m.Err.Error()
+		misfits[m.register] = m.Err.Error()
 	}
 	t, fields, err := rec.fields()
 	if err != nil {

@@ -224,6 +224,8 @@ type FieldError struct {
 	Field   string // the field's path
 	GoField string // "Profile.Address.City"; empty for JSON-shaped records
 	Err     error
+
+	register string // the path under which the value is stored: a group's, a former one, or Field
 }
 
 func (e *FieldError) Error() string {

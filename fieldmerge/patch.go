@@ -289,7 +289,9 @@ func (c changes) setMembers(p *plan, rd *reading, patch Patch, paths []string) e
 				return err
 			}
 			if val != nil {
-				t.member.decode(rd, t.prefix, val, field)
+				if err := t.member.decode(val, field); err != nil {
+					return err
+				}
 			}
 		}
 	}

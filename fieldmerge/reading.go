@@ -113,58 +113,67 @@ func (rd *reading) isFields(val []byte, path string) bool {
 	return (val == nil || isMap(val)) && rd.below(path)
 }
 
-func (rd *reading) fail(p *place, prefix string, err error) {
-	rd.errs = append(rd.errs, &FieldError{Field: p.path(prefix), GoField: p.goName, Err: err})
+// fail says that the value of p, which is stored at another place or at its own, does not fit.
+func (rd *reading) fail(p, stored *place, prefix string, err error) {
+	rd.errs = append(rd.errs, &FieldError{Field: p.path(prefix), GoField: p.goName, Err: err, register: stored.path(prefix)})
 }
 
 func (l *leaf) fill(rd *reading, prefix string, v reflect.Value) {
-	f := rd.at(&l.place, prefix)
+	stored := &l.place
+	f := rd.at(stored, prefix)
 	if !f.written && l.former != nil {
-		f = rd.at(l.former, prefix)
+		if before := rd.at(l.former, prefix); before.written {
+			stored, f = l.former, before
+		}
 	}
 	switch {
-	case rd.isFields(f.val, l.path(prefix)):
-		rd.fail(&l.place, prefix, fmt.Errorf("holds fields of its own, and the Go type %v is one value", l.typ))
+	case rd.isFields(f.val, stored.path(prefix)):
+		rd.fail(&l.place, stored, prefix, fmt.Errorf("holds fields of its own, and the Go type %v is one value", l.typ))
 	case f.val != nil:
-		l.decode(rd, prefix, f.val, v)
+		if err := l.decode(f.val, v); err != nil {
+			rd.fail(&l.place, stored, prefix, err)
+		}
 	}
 }
 
-func (l *leaf) decode(rd *reading, prefix string, val []byte, v reflect.Value) {
+// decode sets v to an encoded value, or leaves it zero.
+func (l *leaf) decode(val []byte, v reflect.Value) error {
 	target := v
 	if l.pointer {
 		if wire.KindOf(val) == wire.KindNil {
-			return
+			return nil
 		}
 		target = reflect.New(l.typ).Elem()
 	}
 	if err := l.codec.Decode(val, target); err != nil {
 		target.SetZero()
-		rd.fail(&l.place, prefix, err)
-		return
+		return err
 	}
 	if l.pointer {
 		v.Set(target.Addr())
 	}
+	return nil
 }
 
 func (g *group) fill(rd *reading, prefix string, v reflect.Value) {
 	f := rd.at(&g.place, prefix)
 	switch {
 	case rd.isFields(f.val, g.path(prefix)):
-		rd.fail(&g.place, prefix, errors.New("holds fields of its own, and the group is one value"))
+		rd.fail(&g.place, &g.place, prefix, errors.New("holds fields of its own, and the group is one value"))
 	case !f.written: // the group was never written: its members are where they were without it
 		for _, m := range g.members {
 			m.fill(rd, prefix, v.FieldByIndex(m.index))
 		}
 	case f.val == nil:
 	case wire.KindOf(f.val) != wire.KindMap:
-		rd.fail(&g.place, prefix, fmt.Errorf("holds a value of kind %v, and the group is a map of its fields", wire.KindOf(f.val)))
+		rd.fail(&g.place, &g.place, prefix, fmt.Errorf("holds a value of kind %v, and the group is a map of its fields", wire.KindOf(f.val)))
 	default:
 		entries := entriesOf(f.val)
 		for _, m := range g.members {
 			if val, ok := find(entries, wire.AppendString(nil, m.name)); ok {
-				m.decode(rd, prefix, val, v.FieldByIndex(m.index))
+				if err := m.decode(val, v.FieldByIndex(m.index)); err != nil {
+					rd.fail(&m.place, &g.place, prefix, err)
+				}
 			}
 		}
 	}
@@ -174,7 +183,7 @@ func (n *structNode) fill(rd *reading, prefix string, v reflect.Value) {
 	if n.rel != "" || prefix != "" {
 		marker := rd.at(&n.place, prefix)
 		if marker.val != nil && !isMap(marker.val) {
-			rd.fail(&n.place, prefix, fmt.Errorf("holds one value of kind %v, and the struct %v is fields of its own", wire.KindOf(marker.val), n.typ))
+			rd.fail(&n.place, &n.place, prefix, fmt.Errorf("holds one value of kind %v, and the struct %v is fields of its own", wire.KindOf(marker.val), n.typ))
 			return
 		}
 		if n.pointer {
@@ -197,7 +206,7 @@ func (n *structNode) fill(rd *reading, prefix string, v reflect.Value) {
 func (n *mapNode) fill(rd *reading, prefix string, v reflect.Value) {
 	marker := rd.at(&n.place, prefix)
 	if marker.val != nil && !isMap(marker.val) {
-		rd.fail(&n.place, prefix, fmt.Errorf("holds one value of kind %v, and the entries of the map %v are fields", wire.KindOf(marker.val), n.typ))
+		rd.fail(&n.place, &n.place, prefix, fmt.Errorf("holds one value of kind %v, and the entries of the map %v are fields", wire.KindOf(marker.val), n.typ))
 		return
 	}
 	path := n.path(prefix)
