@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -259,4 +260,89 @@ func TestExplainTellsOfMisfitsWhereTheyAreStored(t *testing.T) {
 		"amount=six former grouped.Amount",
 		"price=map[amount:five unit:EUR] shown grouped.price: misfit",
 	}, explained[grouped](t, site))
+}
+
+type Site2 struct {
+	Place string        `merge:"place,lww,was=city"`
+	Stay  time.Duration `merge:"stay,lww,was=zip"`
+}
+
+type renamed struct {
+	FullName string           `merge:"full_name,lww,was=name"`
+	Age      time.Duration    `merge:"years,lww,was=age"`
+	Home     Site2            `merge:"home,nested"`
+	Sites    map[string]Site2 `merge:"sites,each=nested"`
+}
+
+// What a release that knows only the old name writes after the new one was first written
+// is kept, and not shown: in records, in structs and in the entries of maps.
+func TestDriftOfFormerNames(t *testing.T) {
+	site := written(t, Everything1{Name: "n", Age: 3, Home: Home1{City: "Pune"}, Sites: map[string]Home1{"p": {City: "Goa"}, "q": {City: "Agra"}}})
+	old, next := release[Everything1](t, site), release[renamed](t, site)
+	require.Empty(t, driftOf[renamed](t, site), "the old names are read")
+	require.Equal(t, []string{
+		"age=3ns shown renamed.Age", // in the field's Go type
+		"home.city=Pune shown renamed.Home.Place",
+		"name=n shown renamed.FullName",
+		"sites.p.city=Goa shown renamed.Sites[].Place",
+		"sites.q.city=Agra shown renamed.Sites[].Place",
+	}, explained[renamed](t, site))
+	require.Equal(t, []string{}, driftOf[Everything1](t, site))
+
+	change(t, next, func(r *renamed) {
+		r.FullName, r.Home.Place = "N", "PUNE"
+		r.Sites["q"] = Site2{Place: "AGRA"}
+	})
+	require.Empty(t, driftOf[renamed](t, site), "the old values were there before the new ones")
+	require.Equal(t, []string{"full_name unknown 1 k", "home.place unknown 1 k", "sites.*.place unknown 1 k"}, driftOf[Everything1](t, site))
+
+	change(t, old, func(e *Everything1) {
+		e.Name, e.Age, e.Home.City = "n2", 4, "Pune 2"
+		e.Sites["p"], e.Sites["q"] = Home1{City: "Goa 2"}, Home1{City: "Agra 2"}
+	})
+	require.Equal(t, []string{"home.city former 1 k", "name former 1 k", "sites.*.city former 1 k"}, driftOf[renamed](t, site))
+	got, err := next.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, renamed{FullName: "N", Age: 4, Home: Site2{Place: "PUNE"}, Sites: map[string]Site2{"p": {Place: "Goa 2"}, "q": {Place: "AGRA"}}}, got)
+	require.Equal(t, []string{
+		"age=4ns shown renamed.Age",
+		"full_name=N shown renamed.FullName",
+		"home.city=Pune 2 former renamed.Home.Place",
+		"home.place=PUNE shown renamed.Home.Place",
+		"name=n2 former renamed.FullName",
+		"sites.p.city=Goa 2 shown renamed.Sites[].Place",
+		"sites.q.city=Agra 2 former renamed.Sites[].Place",
+		"sites.q.place=AGRA shown renamed.Sites[].Place",
+	}, explained[renamed](t, site))
+
+	// Writing the field anew under the new name settles it.
+	change(t, next, func(r *renamed) { r.FullName, r.Home.Place, r.Sites["q"] = "n2", "Pune 2", Site2{Place: "Agra 2"} })
+	require.Empty(t, driftOf[renamed](t, site))
+}
+
+// Members of a group that a release without the group writes by themselves.
+func TestDriftOfMembersWrittenAfterTheirGroup(t *testing.T) {
+	type single struct {
+		Amount int    `merge:"amount,lww"`
+		Unit   string `merge:"unit,lww"`
+	}
+	type priced struct {
+		Amount int    `merge:"amount,lww,group=price"`
+		Unit   string `merge:"unit,lww,group=price"`
+	}
+	site := written(t, single{1, "EUR"})
+	old, next := release[single](t, site), release[priced](t, site)
+	require.Empty(t, driftOf[priced](t, site), "the group reads them where they are")
+	change(t, next, func(p *priced) { p.Amount = 2 })
+	require.Empty(t, driftOf[priced](t, site))
+	require.Equal(t, []string{"price unknown 1 k"}, driftOf[single](t, site))
+	change(t, old, func(s *single) { s.Unit = "USD" })
+	require.Equal(t, []string{"unit former 1 k"}, driftOf[priced](t, site))
+	require.Equal(t, []string{
+		"amount=1 former priced.Amount",
+		"price=map[amount:2 unit:EUR] shown priced.price",
+		"unit=USD former priced.Unit",
+	}, explained[priced](t, site))
+	change(t, next, func(p *priced) { p.Unit = "USD" })
+	require.Empty(t, driftOf[priced](t, site))
 }

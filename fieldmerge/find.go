@@ -98,11 +98,12 @@ func (n *structNode) names() string {
 	return strings.Join(all, ", ")
 }
 
-// leafAt returns the field at a path that is one value; nil if there is none.
+// leafAt returns the field at a path, its own or its former one, that is one value; nil if
+// there is none.
 func (p *plan) leafAt(path string) *leaf {
 	t, err := p.find(path)
 	if err != nil {
-		return nil
+		return t.formerly(path)
 	}
 	if t.member != nil {
 		return &t.member.leaf
@@ -126,24 +127,26 @@ func (p *plan) standing(path string) standing {
 	switch {
 	case err != nil:
 		st.goName, st.state = "", FieldUnknown
-		n, ok := t.node.(*structNode)
-		if !ok {
-			st.inner = true
-			break
-		}
-		if l := n.formerly(t.pattern[len(t.pattern)-1]); l != nil && l.former.path(t.prefix) == path {
+		if l := t.formerly(path); l != nil {
 			st.goName, st.state, st.now = l.goName, FieldFormer, l.path(t.prefix)
 		}
+		_, isStruct := t.node.(*structNode)
+		st.inner = !isStruct
 	case t.member != nil:
 		st.goName, st.state, st.now = t.member.goName, FieldFormer, t.node.at().path(t.prefix)
 	}
 	return st
 }
 
-// formerly returns the field that had a name before it had its own; nil if there is none.
-func (n *structNode) formerly(name string) *leaf {
+// formerly returns the field that was at the path, which leads no further than the target,
+// before it had its own; nil if there is none.
+func (t target) formerly(path string) *leaf {
+	n, ok := t.node.(*structNode)
+	if !ok {
+		return nil
+	}
 	for _, c := range n.children {
-		if l, ok := c.node.(*leaf); ok && l.was != "" && l.was == name {
+		if l, ok := c.node.(*leaf); ok && l.former != nil && l.former.path(t.prefix) == path {
 			return l
 		}
 	}
