@@ -18,17 +18,18 @@ type DriftKind string
 const (
 	// DriftType: the value does not fit the field's Go type, and reads as zero.
 	DriftType DriftKind = "type"
-	// DriftUnknown: the schema has no such field.
+	// DriftUnknown: the schema has no such field, or a group of it has no such field. One
+	// that is unset does not count.
 	DriftUnknown DriftKind = "unknown"
 	// DriftFormer: a release that has not heard of a field's new name, or of its group,
-	// wrote it in its old place after it was first written in its new one. Readers see the
-	// new place.
+	// wrote it in its old place, and by the versions that is newer than what is in its new
+	// one. Readers see the new place.
 	DriftFormer DriftKind = "former"
 )
 
 // FieldDrift counts the records in which one field and the schema differ.
 type FieldDrift struct {
-	Path    string // of map entries the map's path and "*": "prefs.*"
+	Path    string // of map entries the map's path and "*": "prefs.*"; what a group has besides, behind its name: "price.tax"
 	Kind    DriftKind
 	Records int
 	Example string // the key of one of them, the first in byte order
@@ -119,11 +120,17 @@ func (p *plan) drift(r *rules, rec record, report func(at drifted, misfit *Field
 		written[path] = siblings[len(siblings)-1].Version
 		switch st := p.standing(path); st.state {
 		case FieldUnknown:
-			if !st.inner {
+			if !st.inner && slices.ContainsFunc(siblings, func(s fieldwise.Sibling) bool { return s.Value != nil }) {
 				all[drifted{st.pattern, DriftUnknown}] = nil
 			}
 		case FieldFormer:
 			old[path] = st
+		case FieldShown:
+			for _, s := range siblings {
+				for name := range st.group.others(s.Value) {
+					all[drifted{st.pattern + "." + JoinPath(name), DriftUnknown}] = nil
+				}
+			}
 		}
 	}
 	for path, st := range old {

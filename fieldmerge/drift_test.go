@@ -2,7 +2,6 @@ package fieldmerge_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -132,10 +131,6 @@ func TestDriftOfWrongTypes(t *testing.T) {
 		"sites.r=map[] shown next.Sites[]",
 	}, explained[next](t, site))
 }
-
-var _ = slices.Sorted[int]
-var _ = lattice.Cut
-var _ = mapstore.New
 
 // A register can hold marks alone, where its value is still under way: what else is in the
 // record counts all the same.
@@ -345,4 +340,103 @@ func TestDriftOfMembersWrittenAfterTheirGroup(t *testing.T) {
 	}, explained[priced](t, site))
 	change(t, next, func(p *priced) { p.Unit = "USD" })
 	require.Empty(t, driftOf[priced](t, site))
+}
+
+func TestDriftOfUnknownFieldsCountsEachOnce(t *testing.T) {
+	type known struct {
+		Name  string           `merge:"name,lww"`
+		Home  Home2            `merge:"home,nested"`
+		Sites map[string]Home2 `merge:"sites,each=nested"`
+	}
+	full := Everything1{
+		Name: "n", Age: 3, Home: Home1{City: "Pune", Zip: "1"},
+		Prefs: map[string]string{"a": "x", "b": "y", "c.d": "z"},
+		Sites: map[string]Home1{"p": {City: "Goa", Zip: "2"}, "q": {City: "Agra", Zip: "3"}},
+	}
+	site := written(t, full)
+	require.Equal(t, []string{"age unknown 1 k", "home.zip unknown 1 k", "prefs unknown 1 k", "sites.*.zip unknown 1 k"}, driftOf[known](t, site))
+	require.Equal(t, []string{
+		"age=3 not in the schema",
+		"home.city=Pune shown known.Home.City",
+		"home.zip=1 not in the schema",
+		"name=n shown known.Name",
+		"prefs.a=x not in the schema",
+		"prefs.b=y not in the schema",
+		"prefs.c\\.d=z not in the schema",
+		"sites.p.city=Goa shown known.Sites[].City",
+		"sites.p.zip=2 not in the schema",
+		"sites.q.city=Agra shown known.Sites[].City",
+		"sites.q.zip=3 not in the schema",
+	}, explained[known](t, site))
+
+	// What somebody who knows them unset is drift no more.
+	d, err := fieldmerge.OpenDocuments(site, "d", lwwSchema(t))
+	require.NoError(t, err)
+	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Unset: []string{"age", "prefs", "home.zip", "sites.q.zip"}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"sites.*.zip unknown 1 k"}, driftOf[known](t, site))
+}
+
+type Home2 struct {
+	City string `merge:"city,lww"`
+}
+
+// An unset that another region's value stands beside does not hide the value from Drift.
+func TestDriftCountsAnUnknownValueBesideAnUnset(t *testing.T) {
+	a, b := written(t, Everything1{Name: "n", Age: 3}), newStepped(lwwSchema(t).Merger(), "b", 1)
+	b.join(t, a.state)
+	change(t, release[Everything1](t, a), func(e *Everything1) { e.Age = 4 })
+	b.time = 30
+	d, err := fieldmerge.OpenDocuments(b, "d", lwwSchema(t))
+	require.NoError(t, err)
+	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Unset: []string{"age"}})
+	require.NoError(t, err)
+	require.Empty(t, driftOf[struct {
+		Name string `merge:"name,lww"`
+	}](t, b))
+	b.join(t, a.state)
+	require.Equal(t, []string{"age unknown 1 k"}, driftOf[struct {
+		Name string `merge:"name,lww"`
+	}](t, b))
+}
+
+func TestDriftOfFieldsThatAGroupHasBesides(t *testing.T) {
+	type priced struct {
+		Amount int    `merge:"amount,lww,group=price"`
+		Unit   string `merge:"unit,lww,group=price"`
+		Tax    int    `merge:"a.tax,lww,group=price"`
+	}
+	type without struct {
+		Amount int    `merge:"amount,lww,group=price"`
+		Unit   string `merge:"unit,lww,group=price"`
+	}
+	site := written(t, priced{1, "EUR", 7})
+	require.Equal(t, []string{`price.a\.tax unknown 1 k`}, driftOf[without](t, site))
+	change(t, release[without](t, site), func(w *without) { w.Amount = 2 })
+	require.Equal(t, []string{`price.a\.tax unknown 1 k`}, driftOf[without](t, site), "a release that does not know it keeps it")
+	require.Empty(t, driftOf[priced](t, site))
+}
+
+func TestDriftCountsRecordsAndNamesTheFirst(t *testing.T) {
+	host := mapstore.New(fieldwise.Origin{Region: "a", Incarnation: 1}, nil)
+	old := release[Everything1](t, host)
+	for i, k := range []string{"b", "a", "c", "gone", "other"} {
+		v := Everything1{Name: k}
+		if k != "a" {
+			v.Age = i + 1
+		}
+		_, err := old.Create(ctx(), k, v)
+		require.NoError(t, err)
+	}
+	_, err := old.Delete(ctx(), "gone")
+	require.NoError(t, err)
+	type next struct {
+		Age string `merge:"age,lww"`
+	}
+	require.Equal(t, []string{"age type 3 b: age of next.Age", "name unknown 4 a"}, driftOf[next](t, host))
+	found, err := release[next](t, host).Drift(ctx(), "c")
+	require.NoError(t, err)
+	require.Len(t, found, 2)
+	require.Equal(t, 1, found[0].Records)
+	require.Equal(t, "c", found[1].Example)
 }

@@ -118,6 +118,7 @@ type standing struct {
 	state   FieldState // FieldShown, FieldFormer or FieldUnknown
 	now     string     // of a former place: where the field is stored now
 	inner   bool       // unknown, and below what is one value: that does not fit, or the shape hides this
+	group   *group     // whose register is at the path; nil if there is none
 	pattern string     // the path with "*" for the keys of maps; of an unknown field no more than tells it
 }
 
@@ -134,6 +135,8 @@ func (p *plan) standing(path string) standing {
 		st.inner = !isStruct
 	case t.member != nil:
 		st.goName, st.state, st.now = t.member.goName, FieldFormer, t.node.at().path(t.prefix)
+	default:
+		st.group, _ = t.node.(*group)
 	}
 	return st
 }

@@ -92,6 +92,22 @@ func (g *group) keeps(name, stored, val []byte) bool {
 	return true
 }
 
+// others yields the names that a group's value has and the group has not. No group has none.
+func (g *group) others(val []byte) func(yield func(name string) bool) {
+	return func(yield func(name string) bool) {
+		if g == nil {
+			return
+		}
+		for _, e := range entriesOf(val) {
+			name, _, err := wire.String(e.name)
+			known := slices.ContainsFunc(g.members, func(m *member) bool { return m.name == string(name) })
+			if err == nil && !known && !yield(string(name)) {
+				return
+			}
+		}
+	}
+}
+
 func (g *group) names() string {
 	var all []string
 	for _, m := range g.members {
