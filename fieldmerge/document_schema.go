@@ -2,6 +2,7 @@ package fieldmerge
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/fieldwise/fieldwise/crdt"
 )
@@ -54,7 +55,11 @@ func NewDocumentSchema(options ...Option) (*DocumentSchema, error) {
 	f := newFingerprint("document", d.ranks)
 	for _, one := range d.fields {
 		r.add(one.segments, d.policy(fmt.Sprintf("field %q", one.pattern), one.strategy))
-		f.add(one.pattern, string(one.strategy))
+		rank := "exact" // the order of exact paths does not count
+		if r.byPath[one.pattern] == nil {
+			rank = strconv.Itoa(len(r.patterns))
+		}
+		f.add(one.pattern, rank, string(one.strategy))
 	}
 	switch len(d.fallback) {
 	case 1:

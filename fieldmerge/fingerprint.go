@@ -35,8 +35,8 @@ func line(parts []string) string {
 	return b.String()
 }
 
-// sum is the first half of a SHA-256 in hexadecimal. The order of the lines does not count:
-// patterns add their rank to theirs.
+// sum is the first half of a SHA-256 in hexadecimal. The order of the lines does not count;
+// patterns, the order of which does, have their rank in theirs.
 func (f *fingerprint) sum() string {
 	slices.Sort(f.lines)
 	sum := sha256.Sum256([]byte(f.head + "\n" + strings.Join(f.lines, "\n")))
