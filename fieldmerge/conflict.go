@@ -222,7 +222,7 @@ func (r *rules) hiddenByShape(rec record) (map[fieldWrite]fieldwise.Conflict, er
 			return nil, err
 		}
 		if n != nil && len(n.children) > 0 {
-			report(f, n.newest)
+			report(f, n.by)
 		}
 	}
 	return found, nil

@@ -121,7 +121,10 @@ func (d *records) explainFields(e *Explanation, rec record) error {
 		}
 		one := d.explainField(v, f, siblings)
 		if cover, hidden := covers[f.path]; hidden {
-			one.Problem = fmt.Sprintf("a newer value stands above or below it, by %v", cover)
+			one.Problem = "a newer value stands above or below it"
+			if !cover.IsZero() {
+				one.Problem += fmt.Sprintf(", by %v", cover)
+			}
 		}
 		if misfit := misfits[f.path]; misfit != "" {
 			one.Problem = misfit

@@ -232,6 +232,7 @@ type treeNode struct {
 	own      *shown // the value at the node's own path; nil if there is none
 	children map[string]*treeNode
 	newest   fieldwise.Version // of the values below
+	by       fieldwise.Version // the write that newest is of; zero if a policy computed the value
 }
 
 // tree hangs the values that the registers show up at their paths.
@@ -249,7 +250,7 @@ func (v *view) tree() (*treeNode, error) {
 		n := root
 		for _, segment := range segments {
 			if f.newest.Compare(n.newest) > 0 {
-				n.newest = f.newest
+				n.newest, n.by = f.newest, f.sibling.Version
 			}
 			child := n.children[segment]
 			if child == nil {
@@ -284,15 +285,15 @@ func (n *treeNode) value() bool {
 		(len(n.children) == 0 || n.own.newest.Compare(n.newest) > 0)
 }
 
-// hidden calls report for each value that the shape hides, with the newest version of
-// the side that shows.
+// hidden calls report for each value that the shape hides, with the write that is the
+// newest of the side that shows, which is zero where a policy computed the value.
 func (n *treeNode) hidden(report func(loser *shown, winner fieldwise.Version)) {
 	for _, child := range n.children {
 		switch {
 		case child.value():
-			child.below(func(f *shown) { report(f, child.own.newest) })
+			child.below(func(f *shown) { report(f, child.own.sibling.Version) })
 		case child.own != nil && !isMap(child.own.sibling.Value):
-			report(child.own, child.newest)
+			report(child.own, child.by)
 			fallthrough
 		default:
 			child.hidden(report)
