@@ -35,6 +35,9 @@ const (
 	// ConflictPolicy: the field's policy failed, so that the value of the highest version
 	// is shown instead; Reason has the error.
 	ConflictPolicy
+	// ConflictMechanism: the write is of another mechanism than the one that the schema here
+	// gives the field, so that its readers do not see it. Both are kept.
+	ConflictMechanism
 )
 
 // String is a short name, such as "update/update".
@@ -52,6 +55,8 @@ func (k ConflictKind) String() string {
 		return "create/create"
 	case ConflictPolicy:
 		return "policy error"
+	case ConflictMechanism:
+		return "kind"
 	}
 	return fmt.Sprintf("ConflictKind(%d)", uint8(k))
 }

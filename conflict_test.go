@@ -84,14 +84,15 @@ func TestConflictIDsOfDifferentWritesDiffer(t *testing.T) {
 
 func TestConflictKindNames(t *testing.T) {
 	names := map[fieldwise.ConflictKind]string{
-		fieldwise.ConflictUpdate: "update/update",
-		fieldwise.ConflictDelete: "update/delete",
-		fieldwise.ConflictShape:  "shape",
-		fieldwise.ConflictStamp:  "duplicate stamp",
-		0:                        "ConflictKind(0)",
-		99:                       "ConflictKind(99)",
-		fieldwise.ConflictCreate: "create/create",
-		fieldwise.ConflictPolicy: "policy error",
+		fieldwise.ConflictUpdate:    "update/update",
+		fieldwise.ConflictDelete:    "update/delete",
+		fieldwise.ConflictShape:     "shape",
+		fieldwise.ConflictStamp:     "duplicate stamp",
+		0:                           "ConflictKind(0)",
+		99:                          "ConflictKind(99)",
+		fieldwise.ConflictCreate:    "create/create",
+		fieldwise.ConflictPolicy:    "policy error",
+		fieldwise.ConflictMechanism: "kind",
 	}
 	for kind, name := range names {
 		assert.Equal(t, name, kind.String())

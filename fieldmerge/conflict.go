@@ -14,6 +14,7 @@ import (
 const (
 	deleteWins = "delete wins"
 	shapeRule  = "newer shape"
+	kindRule   = "other kind"
 )
 
 // Conflicts implements [fieldwise.ConflictReporter] under the schema's policies.
@@ -66,10 +67,19 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 				break
 			}
 		}
-		if own == nil || f.Kind != lattice.KindRegister {
+		if f.Kind == lattice.KindCreated {
 			continue
 		}
 		path := string(f.Name)
+		if f.Kind != m.rules.kind(path) {
+			if dst, err = m.otherKind(dst, f, td, ts, own); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if own == nil {
+			continue
+		}
 		if dst, err = lattice.AppendConflicts(dst, path, f.Kind, m.rules.policy(path), ts, own, td, f.Body); err != nil {
 			return nil, err
 		}
@@ -78,6 +88,31 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 		return dst, nil
 	}
 	return m.misshapen(dst, rs, state, delta)
+}
+
+// otherKind reports the values that a field of another mechanism than the schema's brings:
+// readers under this schema do not see them. before is the same field as it was.
+func (m Merger) otherKind(dst []fieldwise.Conflict, f lattice.Field, t, before lattice.Table, own []byte) ([]fieldwise.Conflict, error) {
+	arrived, err := lattice.Siblings(nil, t, f.Body)
+	if err != nil {
+		return nil, err
+	}
+	known, err := lattice.Siblings(nil, before, own)
+	if err != nil {
+		return nil, err
+	}
+	path := string(f.Name)
+	for _, s := range arrived {
+		if slices.ContainsFunc(known, func(k fieldwise.Sibling) bool { return k.Version == s.Version }) {
+			continue
+		}
+		s.Value = bytes.Clone(s.Value)
+		dst = append(dst, fieldwise.Conflict{
+			Kind: fieldwise.ConflictMechanism, Field: path, Loser: s, Policy: kindRule,
+			Reason: fmt.Sprintf("written as %v, and the schema here reads %v", f.Kind, m.rules.kind(path)),
+		})
+	}
+	return dst, nil
 }
 
 // dropped reports the values that a record of a lower life shows, unset ones included,
@@ -113,7 +148,7 @@ func (m Merger) dropped(dst []fieldwise.Conflict, low, high record) ([]fieldwise
 			continue
 		}
 		path := string(f.Name)
-		shown, _ := lattice.Show(m.rules.policy(path), siblings)
+		shown, _ := lattice.Show(m.rules.policyOf(path, f.Kind), siblings)
 		for _, s := range siblings {
 			if !bytes.Equal(s.Value, shown.Value) || s.Version.Time <= known[s.Version.Origin] {
 				continue
@@ -214,7 +249,7 @@ func (r *rules) hiddenByShape(rec record) (map[fieldWrite]fieldwise.Conflict, er
 	root.hidden(report)
 	for i := range v.fields { // a map that was unset, and shows what others wrote below it meanwhile
 		f := &v.fields[i]
-		if f.sibling.Value != nil {
+		if f.sibling.Value != nil || f.other {
 			continue
 		}
 		n, err := root.find(f.path)

@@ -34,12 +34,14 @@
 //	lww           the value with the largest version
 //	earliest      the value with the smallest version of those that are concurrent
 //	priority      the value of the region that ranks highest: see Ranks
+//	max, min      the largest or the smallest value that was ever written: numbers, times,
+//	              strings; the field is written in one direction only
 //	custom=NAME   what a function of the service makes of the values: see Custom
 //	nested        a struct, or a pointer to one, whose fields are fields with tags of their own
 //	each=STRATEGY a map with string keys: each entry is a field under that strategy;
 //	              each=nested for a map of structs
 //
-// Under the first four the field is one value of whatever type: a slice, a map or a struct
+// Under all but the last two the field is one value of whatever type: a slice, a map or a struct
 // is replaced whole. All types work that the program could store with msgpack/v5: numbers,
 // strings, []byte, time.Time (as an instant), time.Duration, named types, pointers, and
 // types that are encoding.TextMarshaler and TextUnmarshaler; structs that are one value by

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 )
 
 // DocumentSchema says which strategy each field of a JSON-shaped record has, by the
@@ -63,7 +64,9 @@ func NewDocumentSchema(options ...Option) (*DocumentSchema, error) {
 	}
 	switch len(d.fallback) {
 	case 1:
-		r.fallback = d.policy("Default", d.fallback[0])
+		if r.fallback = d.policy("Default", d.fallback[0]); mechanismOf(r.fallback) != lattice.KindRegister {
+			d.problem("Default(%q): records hold more than numbers; give the fields that are meant Field(...)", d.fallback[0])
+		}
 		f.add("default", string(d.fallback[0]))
 	case 0:
 		d.problem("no Default(...); say which strategy fields have that no pattern matches")

@@ -42,7 +42,7 @@ func (d *Documents) Create(ctx context.Context, key string, doc map[string]any) 
 		if rec.live() {
 			return nil, errExists
 		}
-		return appendCreate(dst, rec, changes(fields), at)
+		return d.rules.appendCreate(dst, rec, changes(fields), at)
 	})
 }
 
@@ -142,6 +142,7 @@ func (d *Documents) Upsert(ctx context.Context, key string, change func(doc map[
 			if err != nil {
 				return nil, err
 			}
+			u.decode = d.face.decode
 			return d.rules.appendUpdate(dst, rec, u, at)
 		}
 		doc := make(map[string]any)
@@ -152,7 +153,7 @@ func (d *Documents) Upsert(ctx context.Context, key string, change func(doc map[
 		if err != nil {
 			return nil, err
 		}
-		return appendCreate(dst, rec, changes(fields), at)
+		return d.rules.appendCreate(dst, rec, changes(fields), at)
 	})
 }
 

@@ -43,7 +43,7 @@ func (d *Domain[T]) Create(ctx context.Context, key string, v T) (fieldwise.Rece
 		if rec.live() {
 			return nil, errExists
 		}
-		return appendCreate(dst, rec, fields, at)
+		return d.rules.appendCreate(dst, rec, fields, at)
 	})
 }
 
@@ -210,6 +210,7 @@ func (d *Domain[T]) Upsert(ctx context.Context, key string, change func(*T) erro
 			if err != nil {
 				return nil, err
 			}
+			u.decode = d.face.decode
 			return d.rules.appendUpdate(dst, rec, u, at)
 		}
 		v := new(T)
@@ -220,7 +221,7 @@ func (d *Domain[T]) Upsert(ctx context.Context, key string, change func(*T) erro
 		if err != nil {
 			return nil, err
 		}
-		return appendCreate(dst, rec, d.plan.created(img), at)
+		return d.rules.appendCreate(dst, rec, d.plan.created(img), at)
 	})
 }
 

@@ -25,6 +25,9 @@ const (
 	// wrote it in its old place, and by the versions that is newer than what is in its new
 	// one. Readers see the new place.
 	DriftFormer DriftKind = "former"
+	// DriftMechanism: the field is stored under another mechanism only (max, min, or neither
+	// of them), and reads as zero.
+	DriftMechanism DriftKind = "kind"
 )
 
 // FieldDrift counts the records in which one field and the schema differ.
@@ -102,7 +105,11 @@ func (p *plan) drift(r *rules, rec record, report func(at drifted, misfit *Field
 		return err
 	}
 	written := make(map[string]fieldwise.Version)
-	old := make(map[string]standing)
+	type formerly struct {
+		standing
+		newest fieldwise.Version
+	}
+	old := make(map[place]formerly)
 	for len(fields) > 0 {
 		f, rest, ok := lattice.CutField(fields)
 		if !ok {
@@ -113,18 +120,24 @@ func (p *plan) drift(r *rules, rec record, report func(at drifted, misfit *Field
 		if err != nil {
 			return err
 		}
-		if f.Kind != lattice.KindRegister || len(siblings) == 0 {
+		if f.Kind == lattice.KindCreated || len(siblings) == 0 {
 			continue
 		}
-		path := string(f.Name)
-		written[path] = siblings[len(siblings)-1].Version
-		switch st := p.standing(path); st.state {
+		path, newest := string(f.Name), siblings[len(siblings)-1].Version
+		st := p.standing(path)
+		if st.state == FieldShown && f.Kind != r.kind(path) {
+			st.now = path
+			old[place{rel: path, register: f.Kind}] = formerly{st, newest}
+			continue
+		}
+		written[path] = newest
+		switch st.state {
 		case FieldUnknown:
 			if !st.inner && slices.ContainsFunc(siblings, func(s fieldwise.Sibling) bool { return s.Value != nil }) {
 				all[drifted{st.pattern, DriftUnknown}] = nil
 			}
 		case FieldFormer:
-			old[path] = st
+			old[place{rel: path, register: f.Kind}] = formerly{st, newest}
 		case FieldShown:
 			for _, s := range siblings {
 				for name := range st.group.others(s.Value) {
@@ -133,9 +146,15 @@ func (p *plan) drift(r *rules, rec record, report func(at drifted, misfit *Field
 			}
 		}
 	}
-	for path, st := range old {
-		if now, ok := written[st.now]; ok && written[path].Compare(now) > 0 {
-			all[drifted{st.pattern, DriftFormer}] = nil
+	for _, was := range old {
+		now, ok := written[was.now]
+		switch {
+		case was.state == FieldFormer || was.changed:
+			if ok && was.newest.Compare(now) > 0 {
+				all[drifted{was.pattern, DriftFormer}] = nil
+			}
+		case !ok:
+			all[drifted{was.pattern, DriftMechanism}] = nil
 		}
 	}
 	for at, misfit := range all {

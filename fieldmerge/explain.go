@@ -52,6 +52,7 @@ const (
 	FieldHidden  FieldState = "hidden"            // a newer value stands above or below it
 	FieldUnknown FieldState = "not in the schema" // of another release: kept, not shown
 	FieldFormer  FieldState = "former"            // under a name, or by itself, as it was stored before
+	FieldOther   FieldState = "of another kind"   // written under another mechanism: max or min, or neither
 )
 
 // Beaten is a value that a reader does not see although it is current.
@@ -115,7 +116,7 @@ func (d *records) explainFields(e *Explanation, rec record) error {
 	}
 	for i := range v.fields {
 		f := &v.fields[i]
-		siblings, err := lattice.Siblings(nil, t, lattice.FindField(fields, f.path, lattice.KindRegister))
+		siblings, err := lattice.Siblings(nil, t, lattice.FindField(fields, f.path, f.kind))
 		if err != nil {
 			return err
 		}
@@ -138,7 +139,7 @@ func (d *records) explainFields(e *Explanation, rec record) error {
 }
 
 func (d *records) explainField(v *view, f *shown, siblings []fieldwise.Sibling) FieldExplanation {
-	policy := d.rules.policy(f.path)
+	policy := d.rules.policyOf(f.path, f.kind)
 	one := FieldExplanation{Path: f.path, Policy: policy.Name(), State: FieldShown}
 	st := d.face.standing(f.path)
 	one.GoField, one.State = st.goName, st.state
@@ -147,6 +148,9 @@ func (d *records) explainField(v *view, f *shown, siblings []fieldwise.Sibling) 
 	}
 	switch {
 	case one.State != FieldShown:
+	case f.other && (!st.changed || v.find(f.path) != nil):
+		one.State = FieldOther
+	case f.other: // until the field is first written under its new mechanism
 	case f.hidden:
 		one.State = FieldHidden
 	case f.sibling.Value == nil:

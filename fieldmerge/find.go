@@ -47,7 +47,8 @@ func (p *plan) find(path string) (target, error) {
 func (t *target) showsFormer(rd *reading) bool {
 	switch n := t.node.(type) {
 	case *leaf:
-		return n.former != nil && !rd.at(&n.place, t.prefix).written && rd.at(n.former, t.prefix).val != nil
+		at, f := n.stored(rd, t.prefix)
+		return at != &n.place && f.val != nil
 	case *group:
 		if rd.at(&n.place, t.prefix).written {
 			return false
@@ -118,6 +119,7 @@ type standing struct {
 	state   FieldState // FieldShown, FieldFormer or FieldUnknown
 	now     string     // of a former place: where the field is stored now
 	inner   bool       // unknown, and below what is one value: that does not fit, or the shape hides this
+	changed bool       // the field reads what was stored under its own name by other mechanisms
 	group   *group     // whose register is at the path; nil if there is none
 	pattern string     // the path with "*" for the keys of maps; of an unknown field no more than tells it
 }
@@ -137,6 +139,9 @@ func (p *plan) standing(path string) standing {
 		st.goName, st.state, st.now = t.member.goName, FieldFormer, t.node.at().path(t.prefix)
 	default:
 		st.group, _ = t.node.(*group)
+		if l, ok := t.node.(*leaf); ok && len(l.formers) > 0 {
+			st.changed = l.formers[0].rel == l.rel
+		}
 	}
 	return st
 }
@@ -149,7 +154,7 @@ func (t target) formerly(path string) *leaf {
 		return nil
 	}
 	for _, c := range n.children {
-		if l, ok := c.node.(*leaf); ok && l.former != nil && l.former.path(t.prefix) == path {
+		if l, ok := c.node.(*leaf); ok && len(l.formers) > 0 && l.formers[0].path(t.prefix) == path {
 			return l
 		}
 	}

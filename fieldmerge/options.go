@@ -9,6 +9,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/lww"
 	"github.com/fieldwise/fieldwise/regionpriority"
 )
@@ -81,6 +82,10 @@ func (d *draft) policy(where string, s Strategy) crdt.Policy {
 			d.problem("%s: strategy %q needs Ranks(...), the region that prevails first", where, s)
 		}
 		return d.priority
+	case s == Max:
+		return lattice.Extreme(lattice.KindMax)
+	case s == Min:
+		return lattice.Extreme(lattice.KindMin)
 	case isCustom && d.customs[name] != nil:
 		d.used[name] = true
 		return d.customs[name]
@@ -93,8 +98,8 @@ func (d *draft) policy(where string, s Strategy) crdt.Policy {
 }
 
 const (
-	policyNames   = `"lww", "earliest", "priority" or "custom=NAME"`
-	strategyNames = `"lww", "earliest", "priority", "custom=NAME", "nested" for a struct, or "each=" and one of these for the entries of a map`
+	policyNames   = `"lww", "earliest", "priority", "max", "min" or "custom=NAME"`
+	strategyNames = `"lww", "earliest", "priority", "max", "min", "custom=NAME", "nested" for a struct, or "each=" and one of these for the entries of a map`
 )
 
 // done returns all that is wrong, or nil.

@@ -1,6 +1,7 @@
 package fieldmerge
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/value"
 )
 
@@ -22,10 +24,16 @@ type plan struct {
 // place is where a node is stored: a path below that of the map entry that the node is
 // in, or below the record itself.
 type place struct {
-	rel    string
-	slot   int    // in plan.places; -1 where the node is in a map's entries
-	goName string // for messages: "Profile.Address.City"
-	kind   string // for the fingerprint: what the values are
+	rel      string
+	register lattice.Kind
+	slot     int    // in plan.places; -1 where the node is in a map's entries
+	goName   string // for messages: "Profile.Address.City"
+	kind     string // for the fingerprint: what the values are
+}
+
+// before reports whether p comes before the field in the order of a record's fields.
+func (p *place) before(name []byte, k lattice.Kind) bool {
+	return p.rel < string(name) || p.rel == string(name) && p.register < k
 }
 
 // path is where the node is stored below prefix, the path of the map entry it is in.
@@ -57,7 +65,7 @@ type leaf struct {
 	codec   value.Codec // of what the pointer points to
 	zero    []byte      // the encoded zero value; nil for pointers
 	was     string      // the name that it had before; empty: none
-	former  *place      // where it was stored under that
+	formers []*place    // where it may be stored under that
 }
 
 // group is several fields in one register, which is written whole: a map from their names.
@@ -123,8 +131,10 @@ func newPlan(t reflect.Type, d *draft, r *rules, f *fingerprint) *plan {
 	if name == "" {
 		name = "struct"
 	}
-	p.root = b.structNode(place{slot: -1, goName: name}, t, nil, true)
-	slices.SortFunc(b.places, func(x, y *place) int { return strings.Compare(x.rel, y.rel) })
+	p.root = b.structNode(place{register: lattice.KindRegister, slot: -1, goName: name}, t, nil, true)
+	slices.SortFunc(b.places, func(x, y *place) int {
+		return cmp.Or(strings.Compare(x.rel, y.rel), cmp.Compare(x.register, y.register))
+	})
 	for i, one := range b.places {
 		one.slot = i
 	}
@@ -161,11 +171,11 @@ func (b *planner) structNode(at place, t reflect.Type, segments []string, static
 		case *group:
 			b.finishGroup(n, node)
 		case *leaf:
-			if node.former == nil {
+			was := node.was
+			if was == "" {
 				continue
 			}
-			was := node.was
-			if other, taken := n.byName[was]; taken {
+			if other, taken := n.byName[was]; taken && other.node != c.node {
 				b.problem(&node.place, "was=%s: that is the name of %s; a former name is one that no field has", was, other.place().goName)
 			} else if former[was] {
 				b.problem(&node.place, "was=%s: another field has that former name, too", was)
@@ -180,7 +190,7 @@ func (b *planner) structNode(at place, t reflect.Type, segments []string, static
 func (b *planner) fields(n *structNode, t reflect.Type, index []int, goName string, segments []string, static bool) {
 	for i := range t.NumField() {
 		f := t.Field(i)
-		at := place{slot: -1, goName: goName + "." + f.Name}
+		at := place{register: lattice.KindRegister, slot: -1, goName: goName + "." + f.Name}
 		path := append(index[:len(index):len(index)], i)
 		_, tagged := f.Tag.Lookup(tagKey)
 		if f.Anonymous && !tagged && f.Type.Kind() == reflect.Struct {
@@ -229,8 +239,15 @@ func (b *planner) field(n *structNode, at place, t reflect.Type, index []int, ta
 			b.problem(&at, "was=%s: only a field that is one value can be renamed", tag.was)
 			return
 		}
-		l.was, l.former = tag.was, &place{rel: relative(n, tag.was), slot: -1, goName: at.goName}
-		b.enlist(l.former, static)
+		l.was = tag.was
+		for _, k := range []lattice.Kind{lattice.KindRegister, lattice.KindMax, lattice.KindMin} {
+			if tag.was == tag.name && k == l.register {
+				continue
+			}
+			former := &place{rel: relative(n, tag.was), register: k, slot: -1, goName: at.goName}
+			l.formers = append(l.formers, former)
+			b.enlist(former, static)
+		}
 	}
 	c := child{index: index, node: node}
 	n.children = append(n.children, c)
@@ -286,7 +303,7 @@ func (b *planner) node(at place, t reflect.Type, s Strategy, segments []string, 
 			return nil
 		}
 		n := &mapNode{place: at, typ: t}
-		entry := place{slot: -1, goName: at.goName + "[]"}
+		entry := place{register: lattice.KindRegister, slot: -1, goName: at.goName + "[]"}
 		if n.elem = b.node(entry, t.Elem(), Strategy(inner), append(segments[:len(segments):len(segments)], "*"), false); n.elem == nil {
 			return nil
 		}
@@ -298,7 +315,9 @@ func (b *planner) node(at place, t reflect.Type, s Strategy, segments []string, 
 	if !b.leaf(l, t, s) {
 		return nil
 	}
-	b.rules.add(segments, b.policy(l, s))
+	policy := b.policy(l, s)
+	b.rules.add(segments, policy)
+	l.register = mechanismOf(policy)
 	b.enlist(&l.place, static)
 	return l
 }
@@ -329,6 +348,11 @@ func (b *planner) policy(l *leaf, s Strategy) crdt.Policy {
 	if c, ok := p.(*custom); ok && c.typ != l.typ && (!l.pointer || c.typ != reflect.PointerTo(l.typ)) {
 		b.problem(&l.place, "Custom(%q) resolves values of type %v, and the field holds %v; let it take %v", c.name, c.typ, l.typ, l.typ)
 	}
+	if _, ok := p.(lattice.Extreme); ok {
+		if zero, err := l.codec.Append(nil, reflect.Zero(l.typ)); err != nil || !lattice.Ordered(zero) {
+			b.problem(&l.place, "strategy %q is for numbers, times and strings, and the field is %v; use another strategy", s, l.typ)
+		}
+	}
 	return p
 }
 
@@ -338,6 +362,9 @@ func (b *planner) member(n *structNode, at place, t reflect.Type, index []int, t
 	switch {
 	case tag.strategy == nestedStrategy || strings.HasPrefix(string(tag.strategy), eachPrefix):
 		b.problem(&at, "a field of the group %q is one value; use %s", tag.group, policyNames)
+		return
+	case tag.strategy == Max || tag.strategy == Min:
+		b.problem(&at, "strategy %q is a mechanism of its own, and a field of the group %q is a part of its value; use another strategy", tag.strategy, tag.group)
 		return
 	case tag.was != "":
 		b.problem(&at, "was=%s: a field of a group cannot be renamed", tag.was)
@@ -353,7 +380,7 @@ func (b *planner) member(n *structNode, at place, t reflect.Type, index []int, t
 		}
 	}
 	if g == nil {
-		g = &group{place: place{rel: relative(n, tag.group), slot: -1, goName: n.goName + "." + tag.group, kind: "group " + string(tag.strategy)}, owner: n.typ}
+		g = &group{place: place{rel: relative(n, tag.group), register: lattice.KindRegister, slot: -1, goName: n.goName + "." + tag.group, kind: "group " + string(tag.strategy)}, owner: n.typ}
 		n.children = append(n.children, child{node: g})
 		p := b.draft.policy(at.goName, tag.strategy)
 		if c, ok := p.(*custom); ok && c.typ != reflect.TypeFor[map[string]any]() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/wire"
@@ -41,13 +42,13 @@ func (p *plan) read(r *rules, rec record) (*reading, error) {
 		if bytes.IndexByte(f.Name, '.') >= 0 {
 			return rd, rd.readNested(p, r, rec)
 		}
-		for slot < len(p.places) && p.places[slot].rel < string(f.Name) {
+		for slot < len(p.places) && p.places[slot].before(f.Name, f.Kind) {
 			slot++
 		}
-		if f.Kind != lattice.KindRegister || slot == len(p.places) || p.places[slot].rel != string(f.Name) {
+		if slot == len(p.places) || p.places[slot].register != f.Kind || p.places[slot].rel != string(f.Name) {
 			continue
 		}
-		val, n, err := r.shown(p.places[slot].rel, t, f.Body)
+		val, n, err := r.shown(p.places[slot].rel, f.Kind, t, f.Body)
 		if err != nil {
 			return nil, err
 		}
@@ -66,10 +67,10 @@ func (rd *reading) readNested(p *plan, r *rules, rec record) (err error) {
 	slot := 0
 	for i := range rd.view.fields {
 		f := &rd.view.fields[i]
-		for slot < len(p.places) && p.places[slot].rel < f.path {
+		for slot < len(p.places) && (p.places[slot].rel < f.path || p.places[slot].rel == f.path && p.places[slot].register < f.kind) {
 			slot++
 		}
-		if slot < len(p.places) && p.places[slot].rel == f.path {
+		if slot < len(p.places) && p.places[slot].rel == f.path && p.places[slot].register == f.kind {
 			rd.slots[slot] = f.found()
 		}
 	}
@@ -84,7 +85,7 @@ func (rd *reading) at(p *place, prefix string) found {
 	case rd.view == nil:
 		return found{}
 	}
-	if f := rd.view.find(p.path(prefix)); f != nil {
+	if f := rd.view.findKind(p.path(prefix), p.register); f != nil {
 		return f.found()
 	}
 	return found{}
@@ -98,10 +99,8 @@ func (rd *reading) stored(p *plan, path string) []byte {
 		}
 		return nil
 	}
-	for i, place := range p.places {
-		if place.rel == path {
-			return rd.slots[i].val
-		}
+	if i := slices.IndexFunc(p.places, func(at *place) bool { return at.rel == path }); i >= 0 {
+		return rd.slots[i].val // a group's, which is in a register and so comes first
 	}
 	return nil
 }
@@ -118,14 +117,22 @@ func (rd *reading) fail(p, stored *place, prefix string, err error) {
 	rd.errs = append(rd.errs, &FieldError{Field: p.path(prefix), GoField: p.goName, Err: err, register: stored.path(prefix)})
 }
 
-func (l *leaf) fill(rd *reading, prefix string, v reflect.Value) {
-	stored := &l.place
-	f := rd.at(stored, prefix)
-	if !f.written && l.former != nil {
-		if before := rd.at(l.former, prefix); before.written {
-			stored, f = l.former, before
+// stored returns where the field is stored, and what is there: in a former place as long as
+// it was never written in its own.
+func (l *leaf) stored(rd *reading, prefix string) (*place, found) {
+	f := rd.at(&l.place, prefix)
+	if !f.written {
+		for _, former := range l.formers {
+			if before := rd.at(former, prefix); before.written {
+				return former, before
+			}
 		}
 	}
+	return &l.place, f
+}
+
+func (l *leaf) fill(rd *reading, prefix string, v reflect.Value) {
+	stored, f := l.stored(rd, prefix)
 	switch {
 	case rd.isFields(f.val, stored.path(prefix)):
 		rd.fail(&l.place, stored, prefix, fmt.Errorf("holds fields of its own, and the Go type %v is one value", l.typ))

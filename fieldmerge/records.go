@@ -152,7 +152,7 @@ func (d *records) Siblings(ctx context.Context, key, path string) (all []Sibling
 			return err
 		}
 		path = d.register(fields, path)
-		siblings, err := lattice.Siblings(nil, t, lattice.FindField(fields, path, lattice.KindRegister))
+		siblings, err := lattice.Siblings(nil, t, lattice.FindField(fields, path, d.rules.kind(path)))
 		if err != nil || len(siblings) == 0 {
 			return err
 		}
@@ -177,7 +177,7 @@ func (d *records) Siblings(ctx context.Context, key, path string) (all []Sibling
 // register is where the field at a path is stored: elsewhere if it is in a group, or was
 // given another name, and has been written there.
 func (d *records) register(fields []byte, path string) string {
-	if now := d.face.standing(path).now; now != "" && lattice.FindField(fields, now, lattice.KindRegister) != nil {
+	if now := d.face.standing(path).now; now != "" && lattice.FindField(fields, now, d.rules.kind(now)) != nil {
 		return now
 	}
 	return path

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/lww"
 )
 
 // rules say which policy each field of a record has, by its path.
@@ -11,6 +13,7 @@ type rules struct {
 	byPath   map[string]crdt.Policy
 	patterns []pattern // in the order in which they apply
 	fallback crdt.Policy
+	extremes bool // some of them are of max or min
 }
 
 // pattern gives a policy to the paths that match it.
@@ -39,6 +42,34 @@ func (r *rules) policy(path string) crdt.Policy {
 	return r.fallback
 }
 
+// policyOf returns the policy of the field at path under a mechanism, which may be another
+// than the schema's.
+func (r *rules) policyOf(path string, k lattice.Kind) crdt.Policy {
+	if k == lattice.KindMax || k == lattice.KindMin {
+		return lattice.Extreme(k)
+	}
+	if p := r.policy(path); mechanismOf(p) == k {
+		return p
+	}
+	return lww.Policy{}
+}
+
+// kind is the mechanism of the field at path.
+func (r *rules) kind(path string) lattice.Kind {
+	if r.extremes {
+		return mechanismOf(r.policy(path))
+	}
+	return lattice.KindRegister
+}
+
+// mechanismOf is the mechanism that a policy belongs to.
+func mechanismOf(p crdt.Policy) lattice.Kind {
+	if e, ok := p.(lattice.Extreme); ok {
+		return lattice.Kind(e)
+	}
+	return lattice.KindRegister
+}
+
 func (p *pattern) matches(path []string) bool {
 	for i, segment := range p.segments {
 		switch {
@@ -54,6 +85,7 @@ func (p *pattern) matches(path []string) bool {
 }
 
 func (r *rules) add(segments []string, policy crdt.Policy) {
+	r.extremes = r.extremes || mechanismOf(policy) != lattice.KindRegister
 	if slices.Contains(segments, "*") || slices.Contains(segments, "**") {
 		r.patterns = append(r.patterns, pattern{segments, policy})
 		return

@@ -31,11 +31,13 @@ type shown struct {
 	newest   fieldwise.Version   // of what the field's siblings are, for the shape
 	equal    []fieldwise.Version // of further siblings with the same value
 	siblings int
-	hidden   bool // by the shape
+	hidden   bool // by the shape, or other
+	kind     lattice.Kind
+	other    bool // of another mechanism than the schema's
 }
 
 func (f *shown) found() found {
-	if f.hidden {
+	if f.hidden && !f.other {
 		return found{written: true}
 	}
 	return found{val: f.sibling.Value, written: true}
@@ -43,7 +45,7 @@ func (f *shown) found() found {
 
 // shown returns the value that a reader sees of a register, and how many siblings there
 // are; of a register without any, nothing.
-func (r *rules) shown(path string, t lattice.Table, register []byte) (val []byte, siblings int, err error) {
+func (r *rules) shown(path string, k lattice.Kind, t lattice.Table, register []byte) (val []byte, siblings int, err error) {
 	if val, ok := lattice.Single(register); ok {
 		return val, 1, nil
 	}
@@ -51,7 +53,7 @@ func (r *rules) shown(path string, t lattice.Table, register []byte) (val []byte
 	if err != nil || len(all) == 0 {
 		return nil, 0, err
 	}
-	s, _ := lattice.Show(r.policy(path), all)
+	s, _ := lattice.Show(r.policyOf(path, k), all)
 	return s.Value, len(all), nil
 }
 
@@ -69,7 +71,7 @@ func (r *rules) view(rec record) (*view, error) {
 			return nil, errFieldEnds
 		}
 		fields = rest
-		if f.Kind != lattice.KindRegister {
+		if f.Kind == lattice.KindCreated {
 			continue
 		}
 		if siblings, err = lattice.Siblings(siblings[:0], t, f.Body); err != nil {
@@ -78,9 +80,11 @@ func (r *rules) view(rec record) (*view, error) {
 		if len(siblings) == 0 {
 			continue
 		}
-		one := shown{path: string(f.Name), sibling: siblings[0], newest: siblings[len(siblings)-1].Version, siblings: len(siblings)}
+		one := shown{path: string(f.Name), sibling: siblings[0], newest: siblings[len(siblings)-1].Version, siblings: len(siblings), kind: f.Kind}
+		one.other = f.Kind != r.kind(one.path)
+		one.hidden = one.other
 		if len(siblings) > 1 {
-			one.sibling, _ = lattice.Show(r.policy(one.path), siblings)
+			one.sibling, _ = lattice.Show(r.policyOf(one.path, f.Kind), siblings)
 			if !one.sibling.Version.IsZero() {
 				one.newest = one.sibling.Version
 			}
@@ -106,17 +110,29 @@ func (r *rules) view(rec record) (*view, error) {
 // clashes reports whether a path holds a value and something is below it, too.
 func (v *view) clashes() bool {
 	for i := range v.fields {
-		if f := &v.fields[i]; f.sibling.Value != nil && !isMap(f.sibling.Value) && v.below(f.path) {
+		if f := &v.fields[i]; f.sibling.Value != nil && !f.other && !isMap(f.sibling.Value) && v.below(f.path) {
 			return true
 		}
 	}
 	return false
 }
 
-// find returns the field at a path, nil if there is none.
+// find returns the field at a path that is of the schema's mechanism, nil if there is none.
 func (v *view) find(path string) *shown {
-	if i := v.search(path); i < len(v.fields) && v.fields[i].path == path {
-		return &v.fields[i]
+	for i := v.search(path); i < len(v.fields) && v.fields[i].path == path; i++ {
+		if !v.fields[i].other {
+			return &v.fields[i]
+		}
+	}
+	return nil
+}
+
+// findKind returns the field at a path that is of a mechanism, nil if there is none.
+func (v *view) findKind(path string, k lattice.Kind) *shown {
+	for i := v.search(path); i < len(v.fields) && v.fields[i].path == path; i++ {
+		if v.fields[i].kind == k {
+			return &v.fields[i]
+		}
 	}
 	return nil
 }
@@ -240,7 +256,7 @@ func (v *view) tree() (*treeNode, error) {
 	root := &treeNode{}
 	for i := range v.fields {
 		f := &v.fields[i]
-		if f.sibling.Value == nil {
+		if f.sibling.Value == nil || f.other {
 			continue
 		}
 		segments, err := SplitPath(f.path)

@@ -15,9 +15,9 @@ import (
 type changes map[string][]byte
 
 // appendCreate appends the delta that creates a record over one that is not live.
-func appendCreate(dst []byte, r record, fields changes, at fieldwise.Version) ([]byte, error) {
-	if r.life >= maxLife-1 {
-		return nil, &fieldwise.LimitError{Limit: "lives of a record", Got: int(min(r.life, math.MaxInt)), Max: min(maxLife, math.MaxInt)}
+func (r *rules) appendCreate(dst []byte, rec record, fields changes, at fieldwise.Version) ([]byte, error) {
+	if rec.life >= maxLife-1 {
+		return nil, &fieldwise.LimitError{Limit: "lives of a record", Got: int(min(rec.life, math.MaxInt)), Max: min(maxLife, math.MaxInt)}
 	}
 	if len(fields) > MaxFields {
 		return nil, &fieldwise.LimitError{Limit: "fields of a record", Got: len(fields), Max: MaxFields}
@@ -30,13 +30,16 @@ func appendCreate(dst []byte, r record, fields changes, at fieldwise.Version) ([
 	all := make([]lattice.Field, 0, len(fields))
 	buf := make([]byte, 0, 48*len(fields)) // for names and registers
 	for path, val := range fields {
+		if err := r.checkOrdered(path, val); err != nil {
+			return nil, err
+		}
 		start := len(buf)
 		buf = append(buf, path...)
 		name := buf[start:]
 		if buf, err = d.AppendWrite(buf, nil, val); err != nil {
 			return nil, err
 		}
-		all = append(all, lattice.Field{Name: name, Kind: lattice.KindRegister, Body: buf[start+len(name):]})
+		all = append(all, lattice.Field{Name: name, Kind: r.kind(path), Body: buf[start+len(name):]})
 	}
 	if len(all) == 0 { // a version to report, should a delete drop the record unseen
 		register, err := d.AppendWrite(nil, nil, emptyMap)
@@ -45,7 +48,7 @@ func appendCreate(dst []byte, r record, fields changes, at fieldwise.Version) ([
 		}
 		all = append(all, lattice.Field{Kind: lattice.KindCreated, Body: register})
 	}
-	return d.AppendFields(wire.AppendUint(dst, r.life+1), all), nil
+	return d.AppendFields(wire.AppendUint(dst, rec.life+1), all), nil
 }
 
 // update is a write to a live record.
@@ -83,7 +86,7 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 	}
 	all := make([]lattice.Field, 0, len(c))
 	var changed []string
-	err = c.each(fields, func(path string, val, register []byte) error {
+	err = c.each(r, fields, func(path string, val, register []byte) error {
 		if val == nil {
 			val = absent
 		}
@@ -95,7 +98,7 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 		if err != nil {
 			return fmt.Errorf("field %q: %w", path, err)
 		}
-		all = append(all, lattice.Field{Name: []byte(path), Kind: lattice.KindRegister, Body: body})
+		all = append(all, lattice.Field{Name: []byte(path), Kind: r.kind(path), Body: body})
 		return nil
 	})
 	if err != nil {
@@ -114,14 +117,18 @@ var absent = []byte{lattice.Absent}
 func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u update) error {
 	c := u.changes
 	if !nested(c) && !nestedFields(fields) {
-		return c.each(fields, func(path string, val, register []byte) error {
-			now, siblings, err := r.shown(path, t, register)
+		err := c.each(r, fields, func(path string, val, register []byte) error {
+			now, siblings, err := r.shown(path, r.kind(path), t, register)
 			same := bytes.Equal(now, val) && (now == nil) == (val == nil)
 			if err == nil && same && !u.unsets[path] && (path != u.settles || siblings < 2) {
 				delete(c, path)
 			}
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		return r.checkDirections(t, fields, u)
 	}
 	v, err := r.view(rec)
 	if err != nil {
@@ -129,7 +136,7 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 	}
 	current := make(leaves, len(v.fields))
 	for i := range v.fields {
-		if f := &v.fields[i]; f.sibling.Value != nil {
+		if f := &v.fields[i]; f.sibling.Value != nil && !f.other {
 			current[f.path] = f.sibling.Value
 		}
 	}
@@ -145,11 +152,51 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 	for path := range u.unsets {
 		c[path] = nil
 	}
+	return r.checkDirections(t, fields, u)
+}
+
+// checkOrdered refuses a value for a field of max or min that has no order.
+func (r *rules) checkOrdered(path string, val []byte) error {
+	if !r.extremes || lattice.Ordered(val) {
+		return nil
+	}
+	if k := r.kind(path); k != lattice.KindRegister {
+		return &FieldError{Field: path, Err: fmt.Errorf("a %v field holds numbers, times and strings, and the write sets a value of kind %v", k, wire.KindOf(val))}
+	}
 	return nil
 }
 
+// checkDirections refuses changes that go back in a field of max or min. Under a token one
+// that only another region's write has overtaken since is dropped instead: the field shows
+// more than it already.
+func (r *rules) checkDirections(t lattice.Table, fields []byte, u update) error {
+	if !r.extremes {
+		return nil
+	}
+	return u.changes.each(r, fields, func(path string, val, register []byte) error {
+		e, ok := r.policy(path).(lattice.Extreme)
+		if !ok || val == nil {
+			return nil
+		}
+		if err := r.checkOrdered(path, val); err != nil {
+			return err
+		}
+		now, _, err := r.shown(path, lattice.Kind(e), t, register)
+		switch {
+		case err != nil:
+			return err
+		case now == nil || bytes.Equal(now, val) || e.Beyond(val, now):
+			return nil
+		case u.token != nil && u.token.values[path].val != nil && e.Beyond(val, u.token.values[path].val):
+			delete(u.changes, path)
+			return nil
+		}
+		return &FieldError{Field: path, Err: fmt.Errorf("a %s field goes in one direction: %v is written, and the record shows %v", e.Name(), u.decode(path, val), u.decode(path, now))}
+	})
+}
+
 // each calls use for each change by path, with the register that the fields have there.
-func (c changes) each(fields []byte, use func(path string, val, register []byte) error) error {
+func (c changes) each(r *rules, fields []byte, use func(path string, val, register []byte) error) error {
 	for _, path := range sortedPaths(c) {
 		var register []byte
 		for len(fields) > 0 {
@@ -161,7 +208,7 @@ func (c changes) each(fields []byte, use func(path string, val, register []byte)
 				break
 			}
 			fields = rest
-			if f.Kind == lattice.KindRegister && string(f.Name) == path {
+			if string(f.Name) == path && f.Kind == r.kind(path) {
 				register = f.Body
 				break
 			}
