@@ -26,11 +26,12 @@ const (
 	// Priority shows the value from the region of the highest rank: see package
 	// regionpriority. It needs [Ranks].
 	Priority Strategy = "priority"
-	// Max shows the largest value that was ever written to the field, and Min the smallest:
-	// numbers by size, times, and strings by their bytes. The field is written in one
-	// direction only; a write in the other is an error. They are mechanisms of their own:
-	// a field that was under another strategy before starts anew, unless it says was=.
+	// Max shows the largest value that was ever written to the field: numbers by size,
+	// times, and strings by their bytes. The field is written in one direction only; a write
+	// in the other is an error. It is a mechanism of its own: a field that was under another
+	// strategy before starts anew, unless it says was=.
 	Max Strategy = "max"
+	// Min is Max the other way round.
 	Min Strategy = "min"
 )
 

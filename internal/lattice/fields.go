@@ -19,10 +19,11 @@ type Kind byte
 const (
 	// KindRegister is a multi-value register.
 	KindRegister Kind = 1
-	// KindMax and KindMin are registers of which readers see the largest or the smallest
-	// value, in the order of Compare, and that are only written upwards or downwards: that a
-	// reader does not see the other values is what such a field means, and no conflict.
+	// KindMax is a register of which readers see the largest value, in the order of Compare,
+	// and that is only written upwards: that a reader does not see the other values is what
+	// such a field means, and no conflict.
 	KindMax Kind = 2
+	// KindMin is KindMax the other way round.
 	KindMin Kind = 3
 	// KindCreated is a register that holds no value for readers: it gives a record that
 	// was created without fields a version, under the empty name.
