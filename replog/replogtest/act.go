@@ -1,0 +1,143 @@
+package replogtest
+
+import (
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+)
+
+// act is a write that goes on.
+type act struct {
+	w      *world
+	r      *region
+	d      domain
+	rnd    *rand.Rand
+	before view
+	shown  any  // what a reader saw before; nil if there was no record
+	live   bool // there was one
+
+	doing string
+	under *reading // the token
+	want  any      // what the record shall show; nil where that is not known
+
+	settled string // a field that is to have one value now
+	chosen  string // that value, where chooses is set
+	chooses bool
+}
+
+func (w *world) write(r *region) {
+	a := &act{w: w, r: r, d: w.open(r), rnd: w.step.rand(), before: r.now}
+	a.shown, a.live = w.get(r)
+	w.act = a
+	receipt, err := a.do(w.step.kind)
+	a.outcome(receipt, err)
+}
+
+func (a *act) sample() any      { return a.w.face.sample(a.rnd, a.w.step.plain) }
+func (a *act) change(v any) any { return a.w.face.change(a.rnd, v, a.w.step.plain) }
+func (a *act) token() *reading  { return a.w.reading(a.r, a.rnd) }
+func (a *act) sometimes() *reading {
+	if a.rnd.IntN(4) > 0 {
+		return nil
+	}
+	return a.token()
+}
+
+// do makes the write. On a record that is not there everything but an upsert is a
+// create, and a create of one that is there is an update: what they give instead is
+// checked on the way.
+func (a *act) do(k kind) (fieldwise.Receipt, error) {
+	switch {
+	case k == create && a.live:
+		if k = update; !a.w.step.plain {
+			receipt, err := a.d.create(a.sample())
+			a.refused("create", receipt, err, fieldwise.ErrExists)
+		}
+	case k != create && k != upsert && !a.live:
+		if k = create; !a.w.step.plain {
+			receipt, err := a.d.update(a.change, nil)
+			a.refused("update", receipt, err, fieldwise.ErrNotFound)
+		}
+	}
+	switch k {
+	case create:
+		a.doing, a.want = "creates", a.sample()
+		return a.d.create(a.want)
+	case upsert:
+		a.doing, a.want = "upserts", a.sample()
+		return a.d.upsert(func(any) any { return a.want })
+	case patch:
+		a.doing, a.under = "patches", a.sometimes()
+		return a.d.patch(a.w.face.patch(a.rnd, a.w.step.plain), a.under)
+	case put:
+		if a.under = a.token(); a.under != nil {
+			a.doing = "puts"
+			return a.d.put(a.under, a.change(a.under.value))
+		}
+	case replace:
+		if from := a.token(); from != nil {
+			a.doing = "replaces"
+			return a.d.replace(from.value, a.change(from.value))
+		}
+	case resolve:
+		return a.resolve()
+	case remove:
+		a.doing, a.under = "deletes", a.sometimes()
+		return a.d.delete(a.under)
+	}
+	a.doing, a.under = "updates", a.sometimes()
+	to := a.change(a.shown)
+	if a.under == nil {
+		a.want = to
+	}
+	return a.d.update(func(any) any { return to }, a.under)
+}
+
+// resolve settles a field that has several values or, where there is none, any field.
+func (a *act) resolve() (fieldwise.Receipt, error) {
+	a.doing = "settles"
+	paths := slices.Sorted(maps.Keys(a.w.shown(a.r)))
+	if len(paths) == 0 {
+		return fieldwise.Receipt{}, nil
+	}
+	several := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return len(a.siblings(a.before.state, p)) < 2 })
+	if len(several) > 0 {
+		paths = several
+	}
+	path := paths[a.rnd.IntN(len(paths))]
+	if a.under = a.sometimes(); a.under == nil {
+		a.settled = path
+	}
+	if a.rnd.IntN(2) == 0 {
+		all := a.siblings(a.before.state, path)
+		one := all[a.rnd.IntN(len(all))]
+		a.chosen, a.chooses = string(one.Value), true
+		return a.d.resolve(path, fieldmerge.KeepVersion(one.Version), a.under)
+	}
+	for path, v := range a.w.face.patch(a.rnd, a.w.step.plain).Set {
+		if slices.Contains(paths, path) {
+			a.settled = ""
+			return a.d.resolve(path, fieldmerge.KeepValue(v), a.under)
+		}
+	}
+	return a.d.resolve(path, fieldmerge.KeepShown(), a.under)
+}
+
+func (a *act) siblings(state []byte, path string) []fieldwise.Sibling {
+	all, err := siblingsAt(state, path)
+	if err != nil {
+		a.w.fail(oracleErrors, "a state cannot be read: %v", err)
+	}
+	return all
+}
+
+// refused demands that a write failed with an error and wrote nothing.
+func (a *act) refused(what string, receipt fieldwise.Receipt, err, want error) {
+	if !errors.Is(err, want) || !receipt.IsZero() || a.w.made != nil {
+		a.w.fail(oracleErrors, "%s of a record in %s: want %v, got %v", what, a.r, want, err)
+	}
+}

@@ -1,0 +1,55 @@
+// Package replogtest checks a schema of package fieldmerge in a test of the service that
+// uses it:
+//
+//	func TestProfilesConverge(t *testing.T) {
+//		replogtest.CheckSchema(t, profileSchema, replogtest.Options{})
+//	}
+//
+// It plays random histories of one record in two to five regions: creates, updates,
+// patches, writes under tokens that are fresh or stale, deletes and creates after them,
+// settled conflicts, clocks that are behind or far ahead, links that are cut, and writes
+// that arrive late. In a part of the histories they arrive in any order, twice or never,
+// until full states heal it. All of it happens in memory, one step at a time: there is no
+// goroutine, nothing sleeps, and the clock is one that the history moves. A history is
+// drawn from a seed, and the seed plays it again.
+//
+// # What is checked
+//
+//	convergence   when everything has arrived, all regions hold the same bytes and show
+//	              the same record, however often it is read
+//	survival      each change of a field that was acknowledged is shown, or a write that
+//	              knew of it took its place, or conflict reports of all regions name it
+//	round trip    what was written is what a reader in the same region gets, and a field
+//	              that was settled shows what it was settled on
+//	no-op         an update that changes nothing writes nothing
+//	true reports  what a report says was lost was written, and is not shown
+//	tokens        a write under a token takes the place of nothing that the token did not
+//	              show: in its own region it is refused, what others wrote stays beside it
+//	policy        the schema's functions neither fail nor panic
+//	merge laws    on the states that come up; fieldwise.CheckLaws looks at more of them
+//	errors        no call fails that should not, and none panics
+//
+// Most of this is the library's business. A schema's own part are its functions
+// (fieldmerge.Custom), which have to depend on the values alone, the codecs of its types,
+// which have to read back what they wrote, and the strategies, of which a story shows what
+// they do.
+//
+// # Failures
+//
+// A history that fails is made as short as it can be and told as a story: who wrote what
+// where and when by the clock of that region, what the writer knew of, what arrived and
+// was reported, what readers see in the end, and which check failed. Its last line plays
+// the same history again:
+//
+//	REPLOGTEST_SEED=0x2a go test -run '^TestProfilesConverge$' .
+//
+// A function that depends on something else than the values it is given may behave well
+// the second time.
+//
+// # Records
+//
+// Records are made from the struct's type, from few values, so that different writers
+// often choose the same. A type with a codec of its own gets the values that the codec
+// reads from some common texts, or that its kind suggests. Where that is not enough, or
+// functions of the schema expect more of a value, give [Options].Sample.
+package replogtest

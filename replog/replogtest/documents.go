@@ -1,0 +1,206 @@
+package replogtest
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/value"
+)
+
+// documents is the face of a schema of JSON-shaped records.
+type documents struct {
+	schema *fieldmerge.DocumentSchema
+	made   func(*rand.Rand) any // nil: a few fields of all shapes
+}
+
+type document = map[string]any
+
+func (f *documents) merger() fieldwise.Merger { return f.schema.Merger() }
+
+func (f *documents) name() string { return "the document" }
+
+func (f *documents) poor() []string { return nil }
+
+func (f *documents) text(v any) string { return anyText(v) }
+
+func (f *documents) checkSample() error {
+	if f.made == nil {
+		return nil
+	}
+	if v := f.made(rand.New(rand.NewPCG(1, 1))); v != nil {
+		if _, ok := v.(document); !ok {
+			return fmt.Errorf("Options.Sample returns a %T; want a map[string]any", v)
+		}
+	}
+	return nil
+}
+
+func (f *documents) open(host fieldwise.Host) (domain, error) {
+	d, err := fieldmerge.OpenDocuments(host, domainName, f.schema)
+	if err != nil {
+		return nil, err
+	}
+	apply := func(change func(document) document) func(document) error {
+		return func(v document) error {
+			to := change(v)
+			if maps.EqualFunc(v, to, func(a, b any) bool { return sameEncoding(a, b) }) {
+				return nil
+			}
+			clear(v)
+			maps.Copy(v, to)
+			return nil
+		}
+	}
+	return &domainOf[document]{
+		records: d,
+		updates: func(change func(document) document, opts []fieldmerge.WriteOption) (fieldwise.Receipt, error) {
+			return d.Update(ctx, key, apply(change), opts...)
+		},
+		upserts: func(change func(document) document) (fieldwise.Receipt, error) {
+			return d.Upsert(ctx, key, apply(change))
+		},
+	}, nil
+}
+
+// Fields of the documents that are made: some are values here and maps there.
+var (
+	documentFields = []string{"name", "phone", "address", "address", "address", "prefs", "tags"}
+	documentKeys   = []string{"city", "zip", "x.y"}
+)
+
+func (f *documents) sample(r *rand.Rand, plain bool) any {
+	if f.made != nil {
+		return f.made(r)
+	}
+	doc := make(document)
+	n := 1 + r.IntN(3)
+	if plain {
+		n = 1
+	}
+	for range n {
+		doc[documentFields[r.IntN(len(documentFields))]] = documentValue(r, 0)
+	}
+	return doc
+}
+
+func documentValue(r *rand.Rand, depth int) any {
+	if depth < 2 && r.IntN(3) == 0 {
+		m := make(document)
+		for range r.IntN(3) {
+			m[documentKeys[r.IntN(len(documentKeys))]] = documentValue(r, depth+1)
+		}
+		return m
+	}
+	return []any{"a", "b", "c", int64(1), int64(2), nil, []any{"a"}, true}[r.IntN(8)]
+}
+
+func (f *documents) change(r *rand.Rand, v any, plain bool) any {
+	doc, _ := v.(document)
+	for range changesOfWrite(r, plain) {
+		doc = changeDocument(r, doc, f.sample(r, false).(document))
+	}
+	return doc
+}
+
+// changeDocument copies a document with one entry changed to what another one has
+// there, or removed.
+func changeDocument(r *rand.Rand, to, from document) document {
+	keys := slices.Sorted(maps.Keys(to))
+	for k := range from {
+		if _, ok := to[k]; !ok {
+			keys = append(keys, k)
+		}
+	}
+	if to = maps.Clone(to); to == nil {
+		to = make(document)
+	}
+	if len(keys) == 0 {
+		return to
+	}
+	slices.Sort(keys)
+	k := keys[r.IntN(len(keys))]
+	if other, ok := from[k]; ok || len(from) == 0 {
+		if !ok {
+			delete(to, k)
+			return to
+		}
+		inner, isMap := to[k].(document)
+		if o, both := other.(document); both && isMap && r.IntN(4) > 0 {
+			other = changeDocument(r, inner, o)
+		}
+		to[k] = other
+		return to
+	}
+	if r.IntN(3) == 0 {
+		delete(to, k)
+		return to
+	}
+	k = slices.Sorted(maps.Keys(from))[0]
+	to[k] = from[k]
+	return to
+}
+
+func (f *documents) patch(r *rand.Rand, _ bool) fieldmerge.Patch {
+	doc := f.sample(r, false).(document)
+	var path []string
+	for len(doc) > 0 {
+		k := slices.Sorted(maps.Keys(doc))[r.IntN(len(doc))]
+		path = append(path, k)
+		if inner, ok := doc[k].(document); ok && len(inner) > 0 && r.IntN(2) == 0 {
+			doc = inner
+			continue
+		}
+		if at := fieldmerge.JoinPath(path...); r.IntN(3) > 0 {
+			return fieldmerge.Patch{Set: map[string]any{at: doc[k]}}
+		}
+		break
+	}
+	if len(path) == 0 {
+		return fieldmerge.Patch{}
+	}
+	return fieldmerge.Patch{Unset: []string{fieldmerge.JoinPath(path...)}}
+}
+
+func (f *documents) differ(a, b any) string {
+	return differDocument("", a.(document), b.(document))
+}
+
+func differDocument(where string, a, b document) string {
+	keys := maps.Clone(a)
+	if keys == nil {
+		keys = make(document)
+	}
+	maps.Copy(keys, b)
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		x, inA := a[k]
+		y, inB := b[k]
+		at := where + fieldmerge.JoinPath(k)
+		mx, isX := x.(document)
+		my, isY := y.(document)
+		switch {
+		case isX && isY:
+			if d := differDocument(at+".", mx, my); d != "" {
+				return d
+			}
+		case !inA:
+			return fmt.Sprintf("%s: nothing, and %v", at, y)
+		case !inB:
+			return fmt.Sprintf("%s: %v, and nothing", at, x)
+		case !sameEncoding(x, y):
+			return fmt.Sprintf("%s: %v, and %v", at, x, y)
+		}
+	}
+	return ""
+}
+
+// sameEncoding reports whether two values are stored as the same bytes.
+func sameEncoding(a, b any) bool {
+	x, errX := value.Append(nil, a)
+	y, errY := value.Append(nil, b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}

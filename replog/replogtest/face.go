@@ -1,0 +1,213 @@
+package replogtest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+)
+
+// domainName is the name of the domain that the histories write.
+const domainName = "records"
+
+// face is what the two kinds of schema have in common: how records are made, changed
+// and compared, and how a domain of them is opened.
+type face interface {
+	merger() fieldwise.Merger
+	open(fieldwise.Host) (domain, error)
+	sample(r *rand.Rand, plain bool) any
+	change(r *rand.Rand, v any, plain bool) any // a copy with one or two fields changed
+	patch(r *rand.Rand, plain bool) fieldmerge.Patch
+	differ(a, b any) string // where two records differ; empty: nowhere
+	name() string
+	text(v any) string // a record as people read it
+	checkSample() error
+	poor() []string // types that no values could be made of
+}
+
+// domain is one record in a region, through the face that a service uses.
+type domain interface {
+	create(v any) (fieldwise.Receipt, error)
+	update(change func(v any) any, under *reading) (fieldwise.Receipt, error)
+	patch(p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error)
+	upsert(change func(v any) any) (fieldwise.Receipt, error)
+	put(under *reading, to any) (fieldwise.Receipt, error)
+	replace(from, to any) (fieldwise.Receipt, error)
+	delete(under *reading) (fieldwise.Receipt, error)
+	resolve(path string, choice fieldmerge.Choice, under *reading) (fieldwise.Receipt, error)
+	read() (v any, token fieldmerge.Token, err error)
+	get() (v any, err error)
+	siblings(path string) ([]fieldmerge.Sibling[any], error)
+}
+
+// records is what fieldmerge.Domain[D] and fieldmerge.Documents have in common.
+type records[D any] interface {
+	Create(ctx context.Context, key string, v D) (fieldwise.Receipt, error)
+	Patch(ctx context.Context, key string, p fieldmerge.Patch, opts ...fieldmerge.WriteOption) (fieldwise.Receipt, error)
+	Put(ctx context.Context, key string, token fieldmerge.Token, to D) (fieldwise.Receipt, error)
+	Replace(ctx context.Context, key string, from, to D) (fieldwise.Receipt, error)
+	Delete(ctx context.Context, key string, opts ...fieldmerge.WriteOption) (fieldwise.Receipt, error)
+	Resolve(ctx context.Context, key, path string, choice fieldmerge.Choice, opts ...fieldmerge.WriteOption) (fieldwise.Receipt, error)
+	Read(ctx context.Context, key string) (D, fieldmerge.Token, error)
+	Get(ctx context.Context, key string) (D, error)
+	Siblings(ctx context.Context, key, path string) ([]fieldmerge.Sibling[any], error)
+}
+
+// domainOf is a domain of records of type D.
+type domainOf[D any] struct {
+	records[D]
+	updates func(change func(D) D, opts []fieldmerge.WriteOption) (fieldwise.Receipt, error)
+	upserts func(change func(D) D) (fieldwise.Receipt, error)
+}
+
+var ctx = context.Background() // nothing waits
+
+func options(under *reading) []fieldmerge.WriteOption {
+	if under == nil {
+		return nil
+	}
+	return []fieldmerge.WriteOption{fieldmerge.IfMatch(under.token)}
+}
+
+func boxed[D any](change func(any) any) func(D) D {
+	return func(v D) D { return change(v).(D) }
+}
+
+func (d *domainOf[D]) create(v any) (fieldwise.Receipt, error) { return d.Create(ctx, key, v.(D)) }
+
+func (d *domainOf[D]) update(change func(any) any, under *reading) (fieldwise.Receipt, error) {
+	return d.updates(boxed[D](change), options(under))
+}
+
+func (d *domainOf[D]) patch(p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+	return d.Patch(ctx, key, p, options(under)...)
+}
+
+func (d *domainOf[D]) upsert(change func(any) any) (fieldwise.Receipt, error) {
+	return d.upserts(boxed[D](change))
+}
+
+func (d *domainOf[D]) put(under *reading, to any) (fieldwise.Receipt, error) {
+	return d.Put(ctx, key, under.token, to.(D))
+}
+
+func (d *domainOf[D]) replace(from, to any) (fieldwise.Receipt, error) {
+	return d.Replace(ctx, key, from.(D), to.(D))
+}
+
+func (d *domainOf[D]) delete(under *reading) (fieldwise.Receipt, error) {
+	return d.Delete(ctx, key, options(under)...)
+}
+
+func (d *domainOf[D]) resolve(path string, choice fieldmerge.Choice, under *reading) (fieldwise.Receipt, error) {
+	return d.Resolve(ctx, key, path, choice, options(under)...)
+}
+
+func (d *domainOf[D]) read() (any, fieldmerge.Token, error) { return d.Read(ctx, key) }
+
+func (d *domainOf[D]) get() (any, error) { return d.Get(ctx, key) }
+
+func (d *domainOf[D]) siblings(path string) ([]fieldmerge.Sibling[any], error) {
+	return d.Siblings(ctx, key, path)
+}
+
+// typed is the face of a schema of Go structs.
+type typed[T any] struct {
+	schema *fieldmerge.Schema[T]
+	made   func(*rand.Rand) any // nil: by reflection
+	maker  *maker
+}
+
+func (f *typed[T]) merger() fieldwise.Merger { return f.schema.Merger() }
+
+func (f *typed[T]) name() string { return reflect.TypeFor[T]().String() }
+
+func (f *typed[T]) open(host fieldwise.Host) (domain, error) {
+	d, err := fieldmerge.Open(host, domainName, f.schema)
+	if err != nil {
+		return nil, err
+	}
+	apply := func(change func(T) T) func(*T) error {
+		return func(v *T) error { *v = change(*v); return nil }
+	}
+	return &domainOf[T]{
+		records: d,
+		updates: func(change func(T) T, opts []fieldmerge.WriteOption) (fieldwise.Receipt, error) {
+			return d.Update(ctx, key, apply(change), opts...)
+		},
+		upserts: func(change func(T) T) (fieldwise.Receipt, error) { return d.Upsert(ctx, key, apply(change)) },
+	}, nil
+}
+
+func (f *typed[T]) checkSample() error {
+	if f.made == nil {
+		return nil
+	}
+	if v, ok := f.made(rand.New(rand.NewPCG(1, 1))).(T); !ok {
+		return fmt.Errorf("Options.Sample returns a %T; want a %T", f.made(rand.New(rand.NewPCG(1, 1))), v)
+	}
+	return nil
+}
+
+// text leaves out what is zero.
+func (f *typed[T]) text(v any) string {
+	var all []string
+	rv := reflect.ValueOf(v)
+	for _, field := range fieldsOf(rv.Type()) {
+		if one := rv.FieldByIndex(field.index); !one.IsZero() {
+			encoded, ok := encodes(one)
+			if !ok {
+				encoded = nil
+			}
+			all = append(all, fieldmerge.JoinPath(field.path...)+" = "+valueText(string(encoded)))
+		}
+	}
+	if len(all) == 0 {
+		return "a record without values"
+	}
+	return strings.Join(all, ", ")
+}
+
+func (f *typed[T]) sample(r *rand.Rand, plain bool) any {
+	if f.made != nil {
+		return f.made(r)
+	}
+	return f.maker.record(r, reflect.TypeFor[T](), plain).Interface()
+}
+
+func (f *typed[T]) change(r *rand.Rand, v any, plain bool) any {
+	to := reflect.ValueOf(v)
+	for range changesOfWrite(r, plain) {
+		to = change(r, to, reflect.ValueOf(f.sample(r, false)))
+	}
+	return to.Interface()
+}
+
+func (f *typed[T]) patch(r *rand.Rand, _ bool) fieldmerge.Patch {
+	return patchOf(r, reflect.ValueOf(f.sample(r, false)))
+}
+
+func (f *typed[T]) differ(a, b any) string { return differ("", reflect.ValueOf(a), reflect.ValueOf(b)) }
+
+func (f *typed[T]) poor() (types []string) {
+	for t, poor := range f.maker.poor {
+		if poor {
+			types = append(types, t.String())
+		}
+	}
+	slices.Sort(types)
+	return types
+}
+
+// changesOfWrite is how many fields a write changes.
+func changesOfWrite(r *rand.Rand, plain bool) int {
+	if plain {
+		return 1
+	}
+	return 1 + r.IntN(2)
+}

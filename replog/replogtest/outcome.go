@@ -1,0 +1,123 @@
+package replogtest
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+)
+
+// outcome checks what a write did.
+func (a *act) outcome(receipt fieldwise.Receipt, err error) {
+	w, made := a.w, a.w.made
+	changed := (*fieldmerge.ChangedError)(nil)
+	switch {
+	case errors.As(err, &changed) && a.under != nil:
+		a.refused(a.doing, receipt, err, err)
+		w.tell("%s %s the record%s, and is refused: %v", a.r, a.doing, a.underText(), changed)
+		a.reallyChanged(changed)
+		return
+	case err != nil:
+		w.fail(oracleErrors, "%s %s the record%s: %v", a.r, a.doing, a.underText(), err)
+	case made == nil && !receipt.IsZero():
+		w.fail(oracleErrors, "%s %s the record%s: nothing was written, and the receipt is %v", a.r, a.doing, a.underText(), receipt)
+	case made != nil && receipt.Version() != made.version:
+		w.fail(oracleErrors, "%s %s the record%s as %v, and the receipt is %v", a.r, a.doing, a.underText(), made.version, receipt)
+	}
+	if made != nil && a.under != nil {
+		a.keptTheRest(made)
+	}
+	a.isSettled()
+	a.roundTrip()
+	if a.rnd.IntN(4) == 0 {
+		a.noOp()
+	}
+}
+
+// isSettled demands that a field that was settled has one value, the chosen one.
+func (a *act) isSettled() {
+	if a.settled == "" {
+		return
+	}
+	if all := a.siblings(a.r.now.state, a.settled); len(all) > 1 {
+		a.w.fail(oracleErrors, "%s was settled in %s, and has several values: %s", fieldText(a.settled), a.r, a.w.siblingsText(a.r, a.settled))
+	}
+	if got := a.w.shown(a.r)[a.settled]; a.chooses && got != a.chosen {
+		a.w.fail(oracleRoundTrip, "%s was settled on %s in %s, and a reader gets %s", fieldText(a.settled), valueText(a.chosen), a.r, valueText(got))
+	}
+}
+
+// roundTrip demands that readers see what was written.
+func (a *act) roundTrip() {
+	if a.want == nil {
+		return
+	}
+	got, live := a.w.get(a.r)
+	if !live {
+		a.w.fail(oracleRoundTrip, "%s %s a record, and a reader sees none", a.r, a.doing)
+	}
+	if d := a.w.face.differ(a.want, got); d != "" {
+		a.w.fail(oracleRoundTrip, "what %s wrote is not what a reader in the same region gets: %s", a.r, d)
+	}
+}
+
+const unchanged = "updates, without a change," // what noOp does
+
+// noOp demands that an update without a change writes nothing.
+func (a *act) noOp() {
+	w, made := a.w, a.w.made
+	if _, live := w.get(a.r); !live {
+		return
+	}
+	w.made, a.doing, a.under = nil, unchanged, nil
+	receipt, err := a.d.update(func(v any) any { return v }, nil)
+	switch {
+	case err != nil:
+		w.fail(oracleErrors, "an update in %s that changes nothing: %v", a.r, err)
+	case w.made != nil || !receipt.IsZero():
+		w.fail(oracleNoOp, "an update in %s that changes nothing writes something", a.r)
+	}
+	w.made = made
+}
+
+// keptTheRest demands of a write under a token that it took the place of nothing that
+// the token did not show. A delete may: what it did not know of is reported.
+func (a *act) keptTheRest(made *write) {
+	w := a.w
+	paths := slices.Sorted(maps.Keys(made.effects))
+	if made.deletes {
+		paths, _, _ = pathsOf(a.before.state)
+	}
+	for _, path := range paths {
+		after := a.siblings(a.r.now.state, path)
+		for _, s := range a.siblings(a.before.state, path) {
+			x := w.find(s.Version)
+			if x == nil || a.under.knew.has(x.id()) {
+				continue
+			}
+			if x.region == a.r {
+				w.fail(oracleTokens, "%s takes the place of %s, which the token does not show and which %s wrote itself since: a ChangedError was due",
+					w.name(made), w.name(x), a.r)
+			}
+			if !made.deletes && !slices.ContainsFunc(after, func(s fieldwise.Sibling) bool { return s.Version == x.version }) {
+				w.fail(oracleTokens, "%s takes the place of %s in %s, which the token does not show: both should stay",
+					w.name(made), w.name(x), fieldText(path))
+			}
+		}
+	}
+}
+
+// reallyChanged demands of a refusal that this region did change what it names since
+// the token's read.
+func (a *act) reallyChanged(e *fieldmerge.ChangedError) {
+	since := slices.DeleteFunc(slices.Clone(a.w.order), func(x *write) bool {
+		return x.region != a.r || a.under.held.has(x.id())
+	})
+	for _, f := range e.Fields {
+		if !slices.ContainsFunc(since, func(x *write) bool { return x.deletes || x.bare && f.Path == "" || x.touches(f.Path) }) {
+			a.w.fail(oracleTokens, "%s refuses a write since %s changed there, and nobody changed it there since the token was read", a.r, fieldText(f.Path))
+		}
+	}
+}

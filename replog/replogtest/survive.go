@@ -1,0 +1,82 @@
+package replogtest
+
+import (
+	"maps"
+	"slices"
+)
+
+// survived demands for each effect of each write that it shows, that a later write that
+// knew of it took its place, or that a report names it: by each region that took in the
+// writes one by one, for full states tell of no conflict that others settled.
+func (w *world) survived() {
+	if w.history.chaos {
+		w.survivedBy("no report names it", func(report) bool { return true })
+		return
+	}
+	for _, r := range w.regions {
+		w.survivedBy("no report of "+r.String()+" names it", func(rep report) bool { return rep.region == r })
+	}
+}
+
+func (w *world) survivedBy(silence string, counts func(report) bool) {
+	shown := w.shown(w.regions[0])
+	for _, x := range w.order {
+		if x.bare && shown == nil && w.lost(x, "", marker, nil, counts) {
+			w.fail(oracleSurvival, "the record without fields that %s created is gone without a trace: "+
+				"no delete knew of it, and %s", w.name(x), silence)
+		}
+		for _, path := range slices.Sorted(maps.Keys(x.effects)) {
+			val := x.effects[path]
+			if w.lost(x, path, val, shown, counts) {
+				w.fail(oracleSurvival, "%s of %s, which %s wrote, is gone without a trace: no region shows it, "+
+					"no write that knew of it took its place, and %s", effectText(val, true), fieldText(path), w.name(x), silence)
+			}
+		}
+	}
+}
+
+func (w *world) lost(x *write, path, val string, shown map[string]string, counts func(report) bool) bool {
+	if isVisible(path, val, shown) {
+		return false
+	}
+	if slices.ContainsFunc(w.order, func(y *write) bool {
+		return y.knew.has(x.id()) && (y.deletes || y.touches(path))
+	}) {
+		return false
+	}
+	return !slices.ContainsFunc(w.reports, func(r report) bool {
+		return counts(r) && r.Field == path && (r.Loser.Version == x.version || r.Loser.Value != nil && string(r.Loser.Value) == val)
+	})
+}
+
+// isVisible reports whether a value is what a reader sees. A map is there as long as
+// anything below it is.
+func isVisible(path, val string, shown map[string]string) bool {
+	got, ok := shown[path]
+	if val == marker && got != marker {
+		for p, v := range shown {
+			if below(p, path) && v != unset {
+				return true
+			}
+		}
+	}
+	return got == val && (ok || val == unset)
+}
+
+// concurrent counts pairs of writes that gave one field different values without
+// knowing of each other.
+func (w *world) concurrent() (n int) {
+	for i, x := range w.order {
+		for _, y := range w.order[:i] {
+			if x.past.has(y.id()) || y.past.has(x.id()) {
+				continue
+			}
+			for path, val := range x.effects {
+				if other, ok := y.effects[path]; ok && other != val {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
