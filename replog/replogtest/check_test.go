@@ -1,0 +1,246 @@
+package replogtest
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+)
+
+var rewrite = flag.Bool("update", false, "rewrite the stories in testdata")
+
+// recorder is a test that notes how it ends.
+type recorder struct {
+	testing.TB
+	name  string
+	logs  []string
+	fatal string
+}
+
+var errFatal = errors.New("the test ended")
+
+func (r *recorder) Helper() {}
+
+func (r *recorder) Name() string { return r.name }
+
+func (r *recorder) Logf(format string, args ...any) {
+	r.logs = append(r.logs, fmt.Sprintf(format, args...))
+}
+
+func (r *recorder) Fatal(args ...any) {
+	r.fatal = fmt.Sprint(args...)
+	panic(errFatal)
+}
+
+func (r *recorder) Fatalf(format string, args ...any) { r.Fatal(fmt.Sprintf(format, args...)) }
+
+// record runs a check as the test TestProfilesConverge would.
+func record(check func(testing.TB)) (r *recorder) {
+	r = &recorder{name: "TestProfilesConverge"}
+	defer func() {
+		if p := recover(); p != nil && p != errFatal {
+			panic(p)
+		}
+	}()
+	check(r)
+	return r
+}
+
+func faultNamed(t *testing.T, name string) (c *checker) {
+	t.Helper()
+	i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
+	require.GreaterOrEqual(t, i, 0, name)
+	c, err := newChecker(faults[i].face(t), Options{Seed: 1})
+	require.NoError(t, err)
+	c.plant = faults[i].plant
+	return c
+}
+
+// The stories are read as diffs when they change; go test -update writes them.
+func TestSurvivalFailuresAreToldAsStories(t *testing.T) {
+	for file, fault := range map[string]string{
+		"delete.txt": "a reporter that does not report deletes",
+		"token.txt":  "a store that ignores tokens",
+		"policy.txt": "a policy that fails",
+	} {
+		got := faultNamed(t, fault).check().story("TestProfilesConverge")
+		path := filepath.Join("testdata", file)
+		if *rewrite {
+			require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+		}
+		want, err := os.ReadFile(path)
+		require.NoError(t, err)
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+}
+
+func TestSurvivalFailureIsPlayedAgainByItsSeed(t *testing.T) {
+	schema, err := fieldmerge.NewSchema[chosen](fieldmerge.Custom("plan", func(s []fieldmerge.Sibling[string]) (string, error) {
+		return "", fmt.Errorf("cannot choose among %d plans", len(s))
+	}))
+	require.NoError(t, err)
+	check := func(t testing.TB) { CheckSchema(t, schema, Options{}) }
+	first := record(check)
+	require.Contains(t, first.fatal, "replogtest: replogtest.chosen fails: policy")
+	last := regexp.MustCompile(seedVariable + `=(\S+) go test -run '\^TestProfilesConverge\$' \.`).FindStringSubmatch(first.fatal)
+	require.NotNil(t, last, first.fatal)
+
+	t.Setenv(seedVariable, last[1])
+	again := record(check)
+	count := regexp.MustCompile(`history \d+ of \d+`)
+	require.Equal(t, count.ReplaceAllString(first.fatal, ""), count.ReplaceAllString(again.fatal, ""))
+
+	t.Setenv(seedVariable, "seven")
+	require.Contains(t, record(check).fatal, "REPLOGTEST_SEED=seven")
+}
+
+func TestConvergeLogsWhatThereWas(t *testing.T) {
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
+	require.NoError(t, err)
+	r := record(func(t testing.TB) { CheckDocuments(t, schema, Options{Histories: 20}) })
+	require.Empty(t, r.fatal)
+	require.Len(t, r.logs, 1)
+	require.Regexp(t, `^histories: 20, writes: [1-9]\d*, conflicts: [1-9]\d*$`, r.logs[0])
+}
+
+func TestConvergeSaysWhatIsWrongWithTheCall(t *testing.T) {
+	flat, err := fieldmerge.NewSchema[chosen](fieldmerge.Custom("plan", func(s []fieldmerge.Sibling[string]) (string, error) { return s[0].Value, nil }))
+	require.NoError(t, err)
+	docs, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
+	require.NoError(t, err)
+	typed := func(o Options) func(testing.TB) { return func(t testing.TB) { CheckSchema(t, flat, o) } }
+	for says, check := range map[string]func(testing.TB){
+		"the schema is nil; make one with fieldmerge.NewSchema":         func(t testing.TB) { CheckSchema[chosen](t, nil, Options{}) },
+		"the schema is nil; make one with fieldmerge.NewDocumentSchema": func(t testing.TB) { CheckDocuments(t, nil, Options{}) },
+		"Options.Histories is -1":                                       typed(Options{Histories: -1}),
+		"Options.Regions has 1 names":                                   typed(Options{Regions: []fieldwise.Region{"a"}}),
+		`Options.Regions names "a" twice`:                               typed(Options{Regions: []fieldwise.Region{"a", "b", "a"}}),
+		"Options.Regions: fieldwise: invalid region name":               typed(Options{Regions: []fieldwise.Region{"a", "B"}}),
+		"Options.Sample returns a *replogtest.chosen; want a replogtest.chosen": typed(Options{
+			Sample: func(*rand.Rand) any { return &chosen{} },
+		}),
+		"Options.Sample returns a string; want a map[string]any": func(t testing.TB) {
+			CheckDocuments(t, docs, Options{Sample: func(*rand.Rand) any { return "x" }})
+		},
+		"no two writes to one field were concurrent": typed(Options{
+			Histories: 50,
+			Sample:    func(*rand.Rand) any { return chosen{Name: "always the same"} },
+		}),
+	} {
+		if r := record(check); !strings.Contains(r.fatal, says) {
+			t.Errorf("got %q, want %q", r.fatal, says)
+		}
+	}
+}
+
+// What panics in a test of the user's is told like any failure.
+func TestConvergeTellsOfAPanic(t *testing.T) {
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
+	require.NoError(t, err)
+	made := 0
+	r := record(func(t testing.TB) {
+		CheckDocuments(t, schema, Options{Seed: 1, Sample: func(r *rand.Rand) any {
+			if made++; made > 100 {
+				panic("no more samples")
+			}
+			return document{"a": r.IntN(3)}
+		}})
+	})
+	require.Contains(t, r.fatal, "fails: errors")
+	require.Regexp(t, `errors: panic at \S+TestConvergeTellsOfAPanic\S+, line \d+: no more samples`, r.fatal)
+}
+
+// A history is a matter of its seed, or nobody could play it again.
+func TestPropertyOneSeedIsOneHistory(t *testing.T) {
+	const n = 100
+	c, err := newChecker(people(t), Options{Seed: 1})
+	require.NoError(t, err)
+	for i := range n {
+		var texts [2]string
+		for j := range texts {
+			w, f := c.run(draw(c.seeds(i), c.Regions))
+			require.Nil(t, f)
+			texts[j] = fmt.Sprintf("%v %x", w.lines, w.met)
+		}
+		require.Equal(t, texts[0], texts[1])
+	}
+	t.Logf("histories: %d", n)
+}
+
+// What the histories are for has to happen in them.
+func TestPropertyHistoriesHoldAllThatMatters(t *testing.T) {
+	const n = 500
+	c, err := newChecker(people(t), Options{Seed: 1})
+	require.NoError(t, err)
+	happened := make(map[string]int)
+	for i := range n {
+		w, f := c.run(draw(c.seeds(i), c.Regions))
+		require.Nil(t, f)
+		for _, l := range w.lines {
+			for _, what := range []string{
+				"creates", "updates", "patches", "upserts", "puts", "replaces", "deletes", "settles",
+				"under the token", "is refused", "is cut", "links of", "receives #", "receives all", "years ahead", "behind",
+				"reports update/update", "reports create/create", "reports update/delete", "each region receives",
+			} {
+				if strings.Contains(l.text, what) {
+					happened[what]++
+				}
+			}
+		}
+		for _, x := range w.order {
+			if x.knew != x.past {
+				happened["stale token"]++
+			}
+		}
+		happened[fmt.Sprintf("%d regions", len(w.regions))]++
+	}
+	t.Logf("histories: %d, %v", n, happened)
+	for what, times := range happened {
+		if times < n/50 {
+			t.Errorf("%q happened %d times in %d histories", what, times, n)
+		}
+	}
+	require.Len(t, happened, 25)
+}
+
+// A shrunk history fails, and without any of its steps it does not fail in this way.
+func TestPropertyStoriesAreAsShortAsTheyCanBe(t *testing.T) {
+	for _, name := range []string{"a reporter that reports nothing", "a reporter that does not report deletes", "a store that ignores tokens"} {
+		c := faultNamed(t, name)
+		found := c.check()
+		h := found.world.history
+		_, again := c.run(h)
+		require.NotNil(t, again, name)
+		require.Equal(t, found.what, again.what)
+		for i := range h.steps {
+			_, f := c.run(h.with(func(h *history) { h.steps = slices.Delete(h.steps, i, i+1) }))
+			require.True(t, f == nil || f.oracle != found.oracle, "%s: step %d can go", name, i)
+		}
+	}
+}
+
+// Of several steps the same one is chosen for as long as it is there.
+func TestPropertyAChoiceStaysWhenOthersGo(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 1000 {
+		s := step{seed: r.Uint64()}
+		ids := r.Perm(2 + r.IntN(maxSteps-2))
+		chosen := s.pick(ids)
+		fewer := slices.DeleteFunc(slices.Clone(ids), func(id int) bool { return id != chosen && r.IntN(2) == 0 })
+		require.Equal(t, chosen, s.pick(fewer))
+	}
+}

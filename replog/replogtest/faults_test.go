@@ -1,0 +1,372 @@
+package replogtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/wire"
+)
+
+type person struct {
+	Name string            `merge:"name,lww"`
+	Home string            `merge:"home,priority"`
+	Tags map[string]string `merge:"tags,each=lww"`
+}
+
+type chosen struct {
+	Name string `merge:"name,lww"`
+	Plan string `merge:"plan,custom=plan"`
+}
+
+// money forgets its currency.
+type money struct {
+	Amount   int
+	Currency string
+}
+
+func (m money) MarshalText() ([]byte, error) { return []byte(strconv.Itoa(m.Amount)), nil }
+
+func (m *money) UnmarshalText(text []byte) (err error) {
+	m.Amount, err = strconv.Atoi(string(text))
+	return err
+}
+
+type item struct {
+	Name  string `merge:"name,lww"`
+	Price money  `merge:"price,lww"`
+}
+
+func typedFace[T any](t testing.TB, options ...fieldmerge.Option) face {
+	t.Helper()
+	schema, err := fieldmerge.NewSchema[T](options...)
+	require.NoError(t, err)
+	return &typed[T]{schema: schema, maker: newMaker()}
+}
+
+func people(t testing.TB) face {
+	return typedFace[person](t, fieldmerge.Ranks("us-east-1", "eu-west-1"))
+}
+
+func withPlan(t testing.TB, policy func([]fieldmerge.Sibling[string]) (string, error)) face {
+	return typedFace[chosen](t, fieldmerge.Custom("plan", policy))
+}
+
+// mergerFault is the schema's merger with a fault.
+type mergerFault struct {
+	fieldmerge.Merger
+	merge     func(m fieldwise.Merger, dst, a, b []byte) ([]byte, error)
+	conflicts func(found []fieldwise.Conflict, state, delta []byte) []fieldwise.Conflict
+}
+
+func (m mergerFault) Merge(dst, a, b []byte) ([]byte, error) {
+	if m.merge == nil || len(a) == 0 || len(b) == 0 {
+		return m.Merger.Merge(dst, a, b)
+	}
+	return m.merge(m.Merger, dst, a, b)
+}
+
+func (m mergerFault) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fieldwise.Conflict, error) {
+	found, err := m.Merger.Conflicts(dst, state, delta)
+	if m.conflicts != nil {
+		found = m.conflicts(found, state, delta)
+	}
+	return found, err
+}
+
+func (m mergerFault) plant() plant {
+	return plant{merger: func(real fieldwise.Merger) fieldwise.Merger {
+		m.Merger = real.(fieldmerge.Merger)
+		return m
+	}}
+}
+
+// supersede marks items of a live record as superseded.
+func supersede(state []byte, which func(items []lattice.Item, i int) bool) []byte {
+	life, rest, _ := wire.Uint(state)
+	if life%2 == 0 {
+		return state
+	}
+	table, fields, _ := lattice.Cut(rest)
+	out := append([]byte(nil), state[:len(state)-len(fields)]...)
+	_ = table
+	for len(fields) > 0 {
+		f, after, _ := lattice.CutField(fields)
+		fields = after
+		var items []lattice.Item
+		for body := f.Body; len(body) > 0; {
+			var it lattice.Item
+			it, body, _ = lattice.CutItem(body)
+			items = append(items, it)
+		}
+		f.Body = nil
+		for i, it := range items {
+			if which(items, i) {
+				it = lattice.Item{Index: it.Index, Time: it.Time, Superseded: true}
+			}
+			f.Body = lattice.AppendItem(f.Body, it)
+		}
+		out = lattice.AppendField(out, f)
+	}
+	return out
+}
+
+func older(items []lattice.Item, i int) bool {
+	return slices.ContainsFunc(items, func(it lattice.Item) bool { return !it.Superseded && it.Time > items[i].Time })
+}
+
+// inWindow decides between two values of a field by their origins where they are near in
+// time, and else by their times.
+func inWindow(items []lattice.Item, i int) bool {
+	const window = 4 << 16 // 4 ms
+	for j, it := range items {
+		if j == i || it.Superseded || items[i].Superseded {
+			continue
+		}
+		near := max(it.Time, items[i].Time)-min(it.Time, items[i].Time) < window
+		if near && j < i || !near && it.Time > items[i].Time {
+			return true
+		}
+	}
+	return false
+}
+
+// reportInWindow reports all that inWindow drops, so that nothing is lost in silence.
+func reportInWindow(found []fieldwise.Conflict, state, delta []byte) []fieldwise.Conflict {
+	found = slices.DeleteFunc(found, func(c fieldwise.Conflict) bool { return c.Kind != fieldwise.ConflictDelete })
+	joined, _ := fieldmerge.Merger{}.Merge(nil, state, delta)
+	kept := supersede(joined, inWindow)
+	paths, _, _ := pathsOf(joined)
+	for _, path := range paths {
+		all, _ := siblingsAt(joined, path)
+		left, _ := siblingsAt(kept, path)
+		for _, s := range all {
+			if !slices.ContainsFunc(left, func(l fieldwise.Sibling) bool { return lattice.SameValue(l, s) }) {
+				found = append(found, fieldwise.Conflict{Kind: fieldwise.ConflictUpdate, Field: path, Loser: s, Policy: "window"})
+			}
+		}
+	}
+	return found
+}
+
+// storeFault is a region's store with a fault.
+type storeFault struct {
+	*region
+	write func(r *region, change changeFunc) (fieldwise.Receipt, error)
+}
+
+type changeFunc = func(dst, state []byte, at fieldwise.Version) ([]byte, error)
+
+func (s storeFault) Write(_ context.Context, _ string, change changeFunc) (fieldwise.Receipt, error) {
+	return s.write(s.region, change)
+}
+
+// domainFault is a domain with a fault.
+type domainFault struct {
+	domain
+	putUnder    func(d domain, under *reading, to any) (fieldwise.Receipt, error)
+	afterUpdate func(d domain) (fieldwise.Receipt, error)
+}
+
+func (d domainFault) put(under *reading, to any) (fieldwise.Receipt, error) {
+	if d.putUnder != nil {
+		return d.putUnder(d.domain, under, to)
+	}
+	return d.domain.put(under, to)
+}
+
+func (d domainFault) update(change func(any) any, under *reading) (fieldwise.Receipt, error) {
+	receipt, err := d.domain.update(change, under)
+	if d.afterUpdate != nil && err == nil && receipt.IsZero() {
+		return d.afterUpdate(d.domain)
+	}
+	return receipt, err
+}
+
+var calls int // of a policy that counts
+
+// fault is a mistake in a schema or in what lies below it.
+type fault struct {
+	name   string
+	oracle string // that finds it
+	face   func(testing.TB) face
+	plant  plant
+	says   string // what the story has
+}
+
+// faults are planted one by one.
+var faults = []fault{
+	{
+		name: "a policy that depends on the order of a map", oracle: oracleConverge, says: "order of a map",
+		face: func(t testing.TB) face {
+			return withPlan(t, func(siblings []fieldmerge.Sibling[string]) (string, error) {
+				set := make(map[string]bool)
+				for _, s := range siblings {
+					set[s.Value] = true
+				}
+				for v := range set {
+					return v, nil
+				}
+				return "", nil
+			})
+		},
+	},
+	{name: "a policy that counts its calls", oracle: oracleConverge, says: "plan", face: func(t testing.TB) face {
+		return withPlan(t, func(siblings []fieldmerge.Sibling[string]) (string, error) {
+			calls++
+			return siblings[calls%len(siblings)].Value, nil
+		})
+	}},
+	{name: "a policy that depends on the clock", oracle: oracleConverge, says: "clock", face: func(t testing.TB) face {
+		return withPlan(t, func([]fieldmerge.Sibling[string]) (string, error) { return time.Now().String(), nil })
+	}},
+	{name: "a policy that panics on unset or empty values", oracle: oraclePolicy, says: "index out of range", face: func(t testing.TB) face {
+		return withPlan(t, func(siblings []fieldmerge.Sibling[string]) (string, error) {
+			for _, s := range siblings {
+				_ = s.Value[0]
+			}
+			return siblings[0].Value, nil
+		})
+	}},
+	{name: "a policy that fails", oracle: oraclePolicy, says: `no plan "b"`, face: func(t testing.TB) face {
+		return withPlan(t, func(siblings []fieldmerge.Sibling[string]) (string, error) {
+			for _, s := range siblings {
+				if s.Value == "b" {
+					return "", fmt.Errorf("no plan %q", s.Value)
+				}
+			}
+			return siblings[0].Value, nil
+		})
+	}},
+	{name: "a codec that loses a part", oracle: oracleRoundTrip, says: "Price.Currency", face: func(t testing.TB) face { return typedFace[item](t) }},
+
+	{name: "a merger that drops the older value of a field in silence", oracle: oracleSurvival, says: "without a trace", face: people, plant: mergerFault{
+		merge: func(m fieldwise.Merger, dst, a, b []byte) ([]byte, error) {
+			joined, err := m.Merge(dst, a, b)
+			return supersede(joined, older), err
+		},
+		conflicts: func(found []fieldwise.Conflict, _, _ []byte) []fieldwise.Conflict {
+			return slices.DeleteFunc(found, func(c fieldwise.Conflict) bool { return c.Kind != fieldwise.ConflictDelete })
+		},
+	}.plant()},
+	{name: "a merger whose ties go to what comes in", oracle: oracleLaws, says: "a + b is not b + a", face: people, plant: mergerFault{
+		merge: func(m fieldwise.Merger, dst, a, b []byte) ([]byte, error) {
+			joined, err := m.Merge(dst, a, b)
+			return supersede(joined, func(items []lattice.Item, i int) bool {
+				for j, it := range items {
+					if j != i && !it.Superseded && !items[i].Superseded && it.Time == items[i].Time {
+						return bytesIndex(b, it) && !bytesIndex(b, items[i])
+					}
+				}
+				return false
+			}), err
+		},
+	}.plant()},
+	{name: "a merger that ranks values inside a window of time", oracle: oracleSurvival, says: "without a trace", face: people, plant: mergerFault{
+		// It passes every pair: near in time the lower origin wins, else the later value.
+		merge: func(m fieldwise.Merger, dst, a, b []byte) ([]byte, error) {
+			joined, err := m.Merge(dst, a, b)
+			return supersede(joined, inWindow), err
+		},
+		conflicts: reportInWindow,
+	}.plant()},
+	{name: "a reporter that reports nothing", oracle: oracleSurvival, says: "no report of", face: people, plant: mergerFault{
+		conflicts: func([]fieldwise.Conflict, []byte, []byte) []fieldwise.Conflict { return nil },
+	}.plant()},
+	{name: "a reporter that does not report deletes", oracle: oracleSurvival, says: "deletes the record", face: people, plant: mergerFault{
+		conflicts: func(found []fieldwise.Conflict, _, _ []byte) []fieldwise.Conflict {
+			return slices.DeleteFunc(found, func(c fieldwise.Conflict) bool { return c.Kind == fieldwise.ConflictDelete })
+		},
+	}.plant()},
+	{name: "a reporter that takes the winner for the loser", oracle: oracleReports, says: "and shows it", face: people, plant: mergerFault{
+		conflicts: func(found []fieldwise.Conflict, _, _ []byte) []fieldwise.Conflict {
+			for i := range found {
+				if !found[i].Winner.Version.IsZero() && found[i].Winner.Value != nil {
+					found[i].Loser, found[i].Winner = found[i].Winner, found[i].Loser
+				}
+			}
+			return found
+		},
+	}.plant()},
+
+	{name: "a store that ignores tokens", oracle: oracleTokens, says: "which the token does not show", face: people, plant: plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, putUnder: func(d domain, under *reading, to any) (fieldwise.Receipt, error) { return d.replace(under.value, to) }}
+	}}},
+	{name: "a store that shows writers under tokens an old state", oracle: oracleTokens, says: "a ChangedError was due", face: people, plant: plant{store: func(r *region) fieldwise.Store {
+		return storeFault{r, func(r *region, change changeFunc) (fieldwise.Receipt, error) {
+			return r.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+				if n := len(r.past); n > 0 && r.w.act.under != nil && len(r.past[n-1].state) > 0 {
+					state = r.past[n-1].state
+				}
+				return change(dst, state, at)
+			})
+		}}
+	}}},
+	{name: "a store that acknowledges what it does not write", oracle: oracleErrors, says: "nothing was written", face: people, plant: plant{store: func(r *region) fieldwise.Store {
+		return storeFault{r, func(r *region, change changeFunc) (fieldwise.Receipt, error) {
+			if r.seq < 2 {
+				return r.Write(ctx, key, change)
+			}
+			at := fieldwise.Version{Time: r.clock.Now(), Origin: r.origin}
+			delta, err := change(nil, r.now.state, at)
+			if err != nil || len(delta) == 0 {
+				return fieldwise.Receipt{}, err
+			}
+			return fieldwise.Receipt{Origin: r.origin, Seq: r.seq, Time: at.Time}, nil
+		}}
+	}}},
+	{name: "a domain that writes where nothing changed", oracle: oracleNoOp, says: "changes nothing", face: people, plant: plant{domain: func(w *world, d domain) domain {
+		return domainFault{domain: d, afterUpdate: func(d domain) (fieldwise.Receipt, error) {
+			if w.act.doing != unchanged {
+				return fieldwise.Receipt{}, nil
+			}
+			return d.patch(fieldmerge.Patch{Set: map[string]any{"tags.touched": time.Now().String()}}, nil)
+		}}
+	}}},
+}
+
+// bytesIndex reports whether a state has the timestamp of an item; good enough for a fault.
+func bytesIndex(state []byte, it lattice.Item) bool {
+	return strings.Contains(string(state), string(lattice.AppendItem(nil, it)[1:]))
+}
+
+func TestSurvivalChecksFindPlantedFaults(t *testing.T) {
+	for _, fault := range faults {
+		t.Run(fault.name, func(t *testing.T) {
+			c, err := newChecker(fault.face(t), Options{Seed: 1})
+			require.NoError(t, err)
+			c.plant = fault.plant
+			found := c.check()
+			require.NotNil(t, found, "not found in %d histories", c.Histories)
+			story := found.story(t.Name())
+			require.Equal(t, fault.oracle, found.oracle, story)
+			require.Contains(t, story, fault.says)
+			t.Logf("found in history %d by %q, %d steps of %d left", found.index, found.oracle, len(found.world.history.steps), found.steps)
+			if testing.Verbose() {
+				t.Log(story)
+			}
+		})
+	}
+}
+
+// A policy that fails may be what the service wants.
+func TestConvergeWithPolicyErrorsAllowed(t *testing.T) {
+	f := withPlan(t, func([]fieldmerge.Sibling[string]) (string, error) { return "", errors.New("ask me later") })
+	c, err := newChecker(f, Options{Histories: 100, AllowPolicyErrors: true})
+	require.NoError(t, err)
+	found := c.check()
+	if found != nil {
+		t.Fatal(found.story(t.Name()))
+	}
+	require.NotZero(t, c.concurrent)
+}

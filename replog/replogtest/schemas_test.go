@@ -1,0 +1,208 @@
+package replogtest_test
+
+import (
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/replog/replogtest"
+)
+
+func schemaOf[T any](t testing.TB, options ...fieldmerge.Option) *fieldmerge.Schema[T] {
+	t.Helper()
+	s, err := fieldmerge.NewSchema[T](options...)
+	require.NoError(t, err)
+	return s
+}
+
+// histories are 250, or 5,000 under FIELDWISE_LONG=1, or as many as FIELDWISE_HISTORIES says.
+func histories(t testing.TB) (o replogtest.Options) {
+	t.Helper()
+	o.Histories = 250
+	if os.Getenv("FIELDWISE_LONG") == "1" {
+		o.Histories = 5000
+	}
+	if s := os.Getenv("FIELDWISE_HISTORIES"); s != "" {
+		n, err := strconv.Atoi(s)
+		require.NoError(t, err, "FIELDWISE_HISTORIES")
+		o.Histories = n
+	}
+	return o
+}
+
+type flat struct {
+	Name    string  `merge:"name,lww"`
+	Phone   string  `merge:"phone,earliest"`
+	Address string  `merge:"address,priority"`
+	Age     int     `merge:"age,lww"`
+	Score   float64 `merge:",lww"`
+	Cached  string  `merge:"-"`
+}
+
+func TestSurvivalOfAFlatStruct(t *testing.T) {
+	replogtest.CheckSchema(t, schemaOf[flat](t, fieldmerge.Ranks("eu-west-1", "us-east-1")), histories(t))
+}
+
+type street struct {
+	City string `merge:"city,lww"`
+	Zip  int    `merge:"zip,priority"`
+}
+
+// Audited is embedded: its fields are those of the struct around it.
+type Audited struct {
+	By string `merge:"by,lww"`
+}
+
+type nested struct {
+	Audited
+	Home  street    `merge:"home,nested"`
+	Work  *street   `merge:"work,nested"`
+	Whole street    `merge:"whole,lww"`
+	Ref   *string   `merge:"ref,lww"`
+	List  []string  `merge:"list,lww"`
+	Any   any       `merge:"any,lww"`
+	Pair  [2]uint16 `merge:"pair,lww"`
+}
+
+func TestSurvivalOfNestedStructs(t *testing.T) {
+	replogtest.CheckSchema(t, schemaOf[nested](t, fieldmerge.Ranks("ap-south-1")), histories(t))
+}
+
+type device struct {
+	Model string            `merge:"model,lww"`
+	Seen  time.Time         `merge:"seen,lww"`
+	Notes map[string]string `merge:"notes,each=lww"`
+}
+
+type maps struct {
+	Flags   map[string]bool    `merge:"flags,each=lww"`
+	Devices map[string]device  `merge:"devices,each=nested"`
+	Spare   map[string]*device `merge:"spare,each=nested"`
+	Whole   map[string]int     `merge:"whole,lww"`
+}
+
+func TestSurvivalOfMaps(t *testing.T) {
+	replogtest.CheckSchema(t, schemaOf[maps](t), histories(t))
+}
+
+type offer struct {
+	Title    string `merge:"title,lww"`
+	Price    int    `merge:"price,lww,group=cost"`
+	Currency string `merge:"currency,lww,group=cost"`
+	From     *int64 `merge:"from,priority,group=span"`
+	To       *int64 `merge:"to,priority,group=span"`
+}
+
+func TestSurvivalOfGroups(t *testing.T) {
+	replogtest.CheckSchema(t, schemaOf[offer](t, fieldmerge.Ranks("eu-west-1")), histories(t))
+}
+
+type plan string
+
+type account struct {
+	Plan plan     `merge:"plan,custom=higher"`
+	Tags []string `merge:"tags,custom=union"`
+	Seat *int     `merge:"seat,custom=most"`
+}
+
+// higher is a choice, union and most compute.
+func higher(siblings []fieldmerge.Sibling[plan]) (plan, error) {
+	best := siblings[0].Value
+	for _, s := range siblings {
+		best = max(best, s.Value)
+	}
+	return best, nil
+}
+
+func union(siblings []fieldmerge.Sibling[[]string]) ([]string, error) {
+	var all []string
+	for _, s := range siblings {
+		all = append(all, s.Value...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func most(siblings []fieldmerge.Sibling[*int]) (*int, error) {
+	total := 0
+	for _, s := range siblings {
+		if s.Value != nil {
+			total += *s.Value
+		}
+	}
+	return &total, nil
+}
+
+func accountSchema(t testing.TB) *fieldmerge.Schema[account] {
+	return schemaOf[account](t, fieldmerge.Custom("higher", higher), fieldmerge.Custom("union", union), fieldmerge.Custom("most", most))
+}
+
+func TestSurvivalUnderCustomPolicies(t *testing.T) {
+	replogtest.CheckSchema(t, accountSchema(t), histories(t))
+}
+
+type level uint8
+
+var levels = []string{"low", "high"}
+
+func (l level) MarshalText() ([]byte, error) {
+	if int(l) >= len(levels) {
+		return nil, fmt.Errorf("no level %d", l)
+	}
+	return []byte(levels[l]), nil
+}
+
+func (l *level) UnmarshalText(text []byte) error {
+	i := slices.Index(levels, string(text))
+	if i < 0 {
+		return fmt.Errorf("no level %q", text)
+	}
+	*l = level(i)
+	return nil
+}
+
+type types struct {
+	At     time.Time     `merge:"at,lww"`
+	For    time.Duration `merge:"for,lww"`
+	Photo  []byte        `merge:"photo,lww"`
+	Kind   plan          `merge:"kind,lww"`
+	Level  level         `merge:"level,lww"`
+	Addr   netip.Addr    `merge:"addr,lww"`
+	Net    *netip.Prefix `merge:"net,lww"`
+	Amount *big.Int      `merge:"amount,lww"`
+	Whole  struct {
+		A int
+		B []plan
+		C map[string]*time.Time
+	} `merge:"whole,lww"`
+}
+
+func TestSurvivalOfTypesWithCodecs(t *testing.T) {
+	replogtest.CheckSchema(t, schemaOf[types](t), histories(t))
+}
+
+func TestSurvivalWithASampleOfOnesOwn(t *testing.T) {
+	o := histories(t)
+	o.Regions = []fieldwise.Region{"a", "b", "c"}
+	o.Sample = func(r *rand.Rand) any {
+		return flat{Name: []string{"Asha", "Ravi"}[r.IntN(2)], Age: 18 + r.IntN(3)}
+	}
+	replogtest.CheckSchema(t, schemaOf[flat](t, fieldmerge.Ranks("b")), o)
+}
+
+func TestSurvivalOfDocuments(t *testing.T) {
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Ranks("eu-west-1", "ap-south-1"),
+		fieldmerge.Field("address.*", fieldmerge.Priority), fieldmerge.Field("phone", fieldmerge.Earliest))
+	require.NoError(t, err)
+	replogtest.CheckDocuments(t, schema, histories(t))
+}
