@@ -12,7 +12,7 @@ import (
 // field's path. Like a [Schema] it governs what readers see and nothing that is stored. It
 // is immutable and safe for concurrent use; [NewDocumentSchema] is the only way to make one.
 type DocumentSchema struct {
-	rules       *rules
+	*rules
 	fingerprint string
 }
 
@@ -52,7 +52,7 @@ func Default(s Strategy) Option {
 // all that is wrong at once; each problem matches [ErrSchema] and names field and remedy.
 func NewDocumentSchema(options ...Option) (*DocumentSchema, error) {
 	d := newDraft(options, policyNames)
-	r := &rules{byPath: make(map[string]crdt.Policy)}
+	r := &rules{byPath: make(map[string]crdt.Policy), ranks: d.ranks}
 	f := newFingerprint("document", d.ranks)
 	for _, one := range d.fields {
 		r.add(one.segments, d.policy(fmt.Sprintf("field %q", one.pattern), one.strategy))

@@ -65,11 +65,11 @@ func TestMaxAndMinGoInOneDirection(t *testing.T) {
 	} {
 		_, err := d.Update(ctx(), key, func(p *device) error { change(p); return nil })
 		require.ErrorIs(t, err, fieldmerge.ErrField)
-		require.ErrorContains(t, err, "goes in one direction")
+		require.ErrorIs(t, err, fieldmerge.ErrDirection)
 		require.Equal(t, state, site.state)
 	}
 	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"best": 5}})
-	require.EqualError(t, err, `d: patch "k": field "best": a max field goes in one direction: 5 is written, and the record shows 7`)
+	require.EqualError(t, err, `d: patch "k": field "best": fieldmerge: a field of max or min goes in one direction: 5 is written, and the max is 7`)
 	_, err = d.Update(ctx(), key, func(p *device) error { p.Best, p.Price = 8, nil; return nil })
 	require.NoError(t, err, "unset goes")
 	got, err := d.Get(ctx(), key)
@@ -263,4 +263,17 @@ func TestPropertyMaxIsTheLargestOfAllWrites(t *testing.T) {
 		require.Equal(t, low, *got.Price)
 		require.Empty(t, w.reports)
 	})
+}
+
+func TestASchemaTellsItsStrategies(t *testing.T) {
+	s := everythingSchema(t)
+	for path, want := range map[string]fieldmerge.Strategy{
+		"name": fieldmerge.LWW, "created": fieldmerge.Earliest, "home.city": fieldmerge.Priority, "places.x.city": fieldmerge.Priority,
+		"tier": "custom=tier", "price": fieldmerge.LWW, "unknown": fieldmerge.LWW,
+	} {
+		require.Equal(t, want, s.Strategy(path), path)
+	}
+	require.Equal(t, []fieldwise.Region{"c", "a"}, s.Ranks())
+	require.Equal(t, fieldmerge.Max, deviceSchema(t).Strategy("each.x"))
+	require.Nil(t, deviceSchema(t).Ranks())
 }

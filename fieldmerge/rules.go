@@ -3,6 +3,7 @@ package fieldmerge
 import (
 	"slices"
 
+	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/lww"
@@ -14,7 +15,16 @@ type rules struct {
 	patterns []pattern // in the order in which they apply
 	fallback crdt.Policy
 	extremes bool // some of them are of max or min
+	ranks    []fieldwise.Region
 }
+
+// Strategy returns the strategy of the field at path; the one of fields that the schema
+// does not name is lww, or a document schema's default.
+func (r *rules) Strategy(path string) Strategy { return Strategy(r.policy(path).Name()) }
+
+// Ranks returns the regions that the schema ranks, the one that prevails first; nil where
+// it ranks none.
+func (r *rules) Ranks() []fieldwise.Region { return slices.Clone(r.ranks) }
 
 // pattern gives a policy to the paths that match it.
 type pattern struct {

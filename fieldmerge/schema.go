@@ -12,7 +12,7 @@ import (
 // schemas may differ between regions and change at any time. It is immutable and safe for
 // concurrent use; [NewSchema] is the only way to make one.
 type Schema[T any] struct {
-	rules       *rules
+	*rules
 	plan        *plan
 	fingerprint string
 }
@@ -25,7 +25,7 @@ func NewSchema[T any](options ...Option) (*Schema[T], error) {
 	if len(d.fields) > 0 || len(d.fallback) > 0 {
 		d.problem("Field(...) and Default(...) are for NewDocumentSchema; the strategies of a struct are in its tags")
 	}
-	r := &rules{byPath: make(map[string]crdt.Policy), fallback: lww.Policy{}}
+	r := &rules{byPath: make(map[string]crdt.Policy), fallback: lww.Policy{}, ranks: d.ranks}
 	f := newFingerprint("struct", d.ranks)
 	p := newPlan(reflect.TypeFor[T](), d, r, f)
 	if err := d.done(); err != nil {

@@ -191,7 +191,7 @@ func (r *rules) checkDirections(t lattice.Table, fields []byte, u update) error 
 			delete(u.changes, path)
 			return nil
 		}
-		return &FieldError{Field: path, Err: fmt.Errorf("a %s field goes in one direction: %v is written, and the record shows %v", e.Name(), u.decode(path, val), u.decode(path, now))}
+		return &FieldError{Field: path, Err: fmt.Errorf("%w: %v is written, and the %s is %v", ErrDirection, u.decode(path, val), e.Name(), u.decode(path, now))}
 	})
 }
 
