@@ -108,6 +108,26 @@ func (g *group) others(val []byte) func(yield func(name string) bool) {
 	}
 }
 
+// gather makes the group's value of what a token has of its members' own registers, from a
+// release in which they were no group; of values too large for the token it makes nothing.
+func (g *group) gather(t *Token, prefix string) cell {
+	b, n := []byte(nil), 0
+	for _, m := range g.members {
+		c, ok := t.values[m.path(prefix)]
+		switch {
+		case c.hash != nil:
+			return cell{}
+		case !ok:
+			c.val = m.zero
+		}
+		if c.val != nil {
+			b = append(wire.AppendString(b, m.name), c.val...)
+			n++
+		}
+	}
+	return cell{val: append(wire.AppendMapHeader(nil, n), b...)}
+}
+
 func (g *group) names() string {
 	var all []string
 	for _, m := range g.members {

@@ -183,22 +183,39 @@ func (t *Token) missed(table lattice.Table, register []byte, region fieldwise.Re
 	return false
 }
 
-// image is what the token says the reader was shown, by the places of a plan.
-func (t *Token) image(p *plan) *image {
-	img := &image{slots: make([]cell, len(p.places)), entries: make(map[string]cell)}
-	known := make(map[string]int, len(p.places))
-	for i, place := range p.places {
-		known[place.rel] = i
+// ahead reports whether the token's reader knew of writes that a record lacks yet.
+func (t *Token) ahead(table lattice.Table, fields []byte) (bool, error) {
+	known, err := lattice.Context(table, fields)
+	for o, time := range t.seen {
+		if time > known[o] {
+			return true, err
+		}
 	}
+	return false, err
+}
+
+// image is what the token says the reader was shown, by the places of a plan. Another
+// release may have made the token: what the plan does not know is left out, and what it
+// stores elsewhere by now is found where it was.
+func (t *Token) image(p *plan) *image {
+	img := &image{slots: make([]cell, len(p.places))}
 	for path, c := range t.values {
-		if i, ok := known[path]; ok {
-			img.slots[i] = c
-		} else {
-			img.entries[path] = c
+		at, err := p.find(path)
+		switch g, _ := at.node.(*group); {
+		case err != nil:
+			if l := at.formerly(path); l != nil && !t.has(l.path(at.prefix)) {
+				img.set(&l.place, at.prefix, c)
+			}
+		case at.member == nil:
+			img.set(at.node.at(), at.prefix, c)
+		case !t.has(g.path(at.prefix)):
+			img.set(&g.place, at.prefix, g.gather(t, at.prefix))
 		}
 	}
 	return img
 }
+
+func (t *Token) has(path string) bool { _, ok := t.values[path]; return ok }
 
 // values are the cells of an image by path.
 func (img *image) values(p *plan) map[string]cell {

@@ -3,6 +3,7 @@ package fieldmerge
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"strings"
 
@@ -67,10 +68,24 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 	if err != nil {
 		return nil, err
 	}
+	c := u.changes
+	var asked changes
+	if u.token != nil {
+		// What shows here already may be what the reader saw replaced, and wants back.
+		if ahead, err := u.token.ahead(t, fields); err != nil {
+			return nil, err
+		} else if ahead {
+			asked = maps.Clone(c)
+		}
+	}
 	if err := r.completeChanges(rec, t, fields, u); err != nil {
 		return nil, err
 	}
-	c := u.changes
+	for path, val := range asked {
+		if _, ok := c[path]; !ok {
+			c[path] = val
+		}
+	}
 	if len(c) == 0 {
 		return dst, nil
 	}
