@@ -35,6 +35,10 @@ type CardPart struct {
 	Y int    `merge:"y,lww"`
 }
 
+func boxed[V any](v V, token fieldmerge.Token, err error) (any, fieldmerge.Token, error) {
+	return v, token, err
+}
+
 // cards are the records of one of the two faces in a region.
 type cards interface {
 	read(r *region) (v any, token fieldmerge.Token, err error)
@@ -63,9 +67,6 @@ func (c structCards[T]) read(r *region) (any, fieldmerge.Token, error) {
 	return boxed(c.on(r).Read(ctx(), key))
 }
 
-func boxed[V any](v V, token fieldmerge.Token, err error) (any, fieldmerge.Token, error) {
-	return v, token, err
-}
 func (c structCards[T]) get(r *region) (any, error) { return c.on(r).Get(ctx(), key) }
 
 func (c structCards[T]) draw(t *rapid.T, from any) any {
@@ -401,7 +402,9 @@ func (h *tokenHistory) conditional(r *region, k int, tk *held, now structFlat, v
 	}
 	if r.made == nil {
 		for path, val := range want {
-			if got, ok := now.flat[path]; (!ok && val != unset || ok && got != val) && !now.zero[path] && !(val == unset && now.flat[path] == marker) {
+			got, ok := now.flat[path]
+			gone := val == unset && (!ok || now.zero[path] || got == marker)
+			if !gone && (!ok || got != val) {
 				h.fatalf("region %d: %s of %q=%x wrote nothing, and %q shows", r.number, name, path, val, now.flat)
 			}
 		}
@@ -595,8 +598,8 @@ func (h *tokenHistory) othersSurvive(r *region, tk *held, before []byte, stored 
 			if live && !slices.Contains(left[path], it) {
 				h.fatalf("region %d: #%d drops %q of %v, which the token's reader was not shown", r.number, r.made.id, path, it.version)
 			}
-			got, shows := now.flat[path]
-			if !(shows && got == it.val) || after.flat[path] == it.val && live || it.val == marker && !live {
+			got, showed := now.flat[path]
+			if !showed || got != it.val || live && after.flat[path] == it.val {
 				continue
 			}
 			if it.val == marker {
@@ -673,10 +676,10 @@ func TestPropertyTokensOverwriteOnlyWhatTheyShowed(t *testing.T) {
 	documents := mixedSchema(t)
 	for name, regions := range map[string]int{"one region": 1, "several regions": 4} {
 		t.Run("structs, "+name, func(t *testing.T) {
-			tokenHistories(t, 2000, 20000, regions, schema.Merger(), func(t require.TestingT) cards { return structCards[Card]{schema, t} }, nil)
+			tokenHistories(t, 1500, 20000, regions, schema.Merger(), func(t require.TestingT) cards { return structCards[Card]{schema, t} }, nil)
 		})
 		t.Run("documents, "+name, func(t *testing.T) {
-			tokenHistories(t, 2000, 20000, regions, documents.Merger(), func(t require.TestingT) cards { return documentCards{documents, t} }, nil)
+			tokenHistories(t, 1500, 20000, regions, documents.Merger(), func(t require.TestingT) cards { return documentCards{documents, t} }, nil)
 		})
 	}
 }
@@ -685,7 +688,7 @@ func TestPropertyTokensOverwriteOnlyWhatTheyShowed(t *testing.T) {
 func TestPropertyTokensRoundTrip(t *testing.T) {
 	schema, err := fieldmerge.NewSchema[Wider](wideOptions()...)
 	require.NoError(t, err)
-	histories(t, 2000, 20000, func(t *rapid.T) {
+	histories(t, 1500, 20000, func(t *rapid.T) {
 		a, b := newStepped(schema.Merger(), "a", 1), newStepped(schema.Merger(), "bb", 1<<63)
 		da, err := fieldmerge.Open(a, "d", schema)
 		require.NoError(t, err)
