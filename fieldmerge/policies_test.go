@@ -321,9 +321,7 @@ func survivalUnderPolicies(t *testing.T, how mode) {
 		w := history(t, schema.Merger(), how, doc, func(w *world, r *region) {
 			if w.causal {
 				w.check = func(r *region, rep report) {
-					if rep.Kind != fieldwise.ConflictShape { // what is computed from a map may hide what is in it
-						w.truthful(r, rep)
-					}
+					w.truthful(r, rep)
 					failsAloud(w, r, rep, documentStrategy)
 				}
 			}

@@ -129,6 +129,9 @@ func inner(strategy string) string {
 	return s
 }
 
+// deep reports whether the field is fields itself.
+func (p part) deep() bool { return p.strategy == "nested" || inner(p.strategy) != "" }
+
 // under is a path below prefix, which is empty for the record.
 func under(prefix, name string) string {
 	if prefix == "" {
@@ -177,6 +180,11 @@ func strategiesOf(t reflect.Type) (options []fieldmerge.Option) {
 func drawChange(t *rapid.T, v reflect.Value, growing bool) {
 	parts := partsOf(v.Type())
 	p := parts[rapid.IntRange(0, len(parts)-1).Draw(t, "field")]
+	if !p.deep() && rapid.Bool().Draw(t, "deep") { // a wide struct has many fields that are one value
+		if deep := slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return !p.deep() }); len(deep) > 0 {
+			p = rapid.SampledFrom(deep).Draw(t, "which")
+		}
+	}
 	drawField(t, p.strategy, v.FieldByIndex(p.index), growing)
 }
 
@@ -235,11 +243,11 @@ func drawField(t *rapid.T, strategy string, v reflect.Value, growing bool) {
 	}
 }
 
-// long is too large for a token.
-var long = strings.Repeat("long", 10)
+// long is too large for a token, and edge is just not.
+var long, edge = strings.Repeat("long", 10), strings.Repeat("e", 31)
 
 var samples = map[reflect.Type][]any{
-	reflect.TypeFor[string]():         {"", "x", "y", long},
+	reflect.TypeFor[string]():         {"", "x", "y", edge, long},
 	reflect.TypeFor[Tier]():           {Tier(""), Tier("gold"), Tier("lead"), Tier("zinc")},
 	reflect.TypeFor[int]():            {0, 1, -7},
 	reflect.TypeFor[int32]():          {int32(0), int32(1), int32(-1 << 31)},

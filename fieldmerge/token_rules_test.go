@@ -1,6 +1,8 @@
 package fieldmerge_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,6 +68,114 @@ func TestATokenOfAnotherReleaseTouchesOnlyWhatTheWriterChanged(t *testing.T) {
 	_, err = second.Put(ctx(), key, token, v)
 	require.NoError(t, err)
 	require.Equal(t, []string{"name"}, written())
+}
+
+// What one release does not know of a group stays, whoever writes the group; and a group
+// that was unset does not read what its members held before.
+func TestAGroupOfTwoReleases(t *testing.T) {
+	type small struct {
+		Amount *int    `merge:"amount,lww,group=price"`
+		Unit   *string `merge:"unit,lww,group=price"`
+	}
+	type large struct {
+		Amount *int    `merge:"amount,lww,group=price"`
+		Unit   *string `merge:"unit,lww,group=price"`
+		Tax    *int    `merge:"tax,lww,group=price"`
+	}
+	type before struct {
+		Amount *int    `merge:"amount,lww"`
+		Unit   *string `merge:"unit,lww"`
+	}
+	open := func(name string, site *stepped) (ds *fieldmerge.Domain[small], dl *fieldmerge.Domain[large], db *fieldmerge.Domain[before]) {
+		s, err := fieldmerge.NewSchema[small]()
+		require.NoError(t, err, name)
+		l, err := fieldmerge.NewSchema[large]()
+		require.NoError(t, err, name)
+		b, err := fieldmerge.NewSchema[before]()
+		require.NoError(t, err, name)
+		ds, err = fieldmerge.Open(site, "d", s)
+		require.NoError(t, err, name)
+		dl, err = fieldmerge.Open(site, "d", l)
+		require.NoError(t, err, name)
+		db, err = fieldmerge.Open(site, "d", b)
+		require.NoError(t, err, name)
+		return ds, dl, db
+	}
+	for name, write := range map[string]func(d *fieldmerge.Domain[small], token fieldmerge.Token) error{
+		"update": func(d *fieldmerge.Domain[small], _ fieldmerge.Token) error {
+			_, err := d.Update(ctx(), key, func(p *small) error { p.Amount = ptr(2); return nil })
+			return err
+		},
+		"patch": func(d *fieldmerge.Domain[small], _ fieldmerge.Token) error {
+			_, err := d.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"amount": 2}})
+			return err
+		},
+		"replace": func(d *fieldmerge.Domain[small], _ fieldmerge.Token) error {
+			_, err := d.Replace(ctx(), key, small{ptr(1), ptr("EUR")}, small{ptr(2), ptr("EUR")})
+			return err
+		},
+		"put": func(d *fieldmerge.Domain[small], token fieldmerge.Token) error {
+			_, err := d.Put(ctx(), key, token, small{ptr(2), ptr("EUR")})
+			return err
+		},
+	} {
+		site := newStepped(fieldmerge.Merger{}, "a", 1)
+		ds, dl, _ := open(name, site)
+		_, err := dl.Create(ctx(), key, large{ptr(1), ptr("EUR"), ptr(19)})
+		require.NoError(t, err, name)
+		_, token, err := ds.Read(ctx(), key)
+		require.NoError(t, err, name)
+		require.NoError(t, write(ds, token), name)
+		got, err := dl.Get(ctx(), key)
+		require.NoError(t, err, name)
+		require.Equal(t, large{ptr(2), ptr("EUR"), ptr(19)}, got, name)
+	}
+	site := newStepped(fieldmerge.Merger{}, "a", 1)
+	ds, _, db := open("unset", site)
+	_, err := db.Create(ctx(), key, before{ptr(1), ptr("EUR")})
+	require.NoError(t, err)
+	got, err := ds.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, small{ptr(1), ptr("EUR")}, got)
+	_, err = ds.Update(ctx(), key, func(p *small) error { *p = small{ptr(2), ptr("EUR")}; return nil })
+	require.NoError(t, err)
+	_, err = ds.Update(ctx(), key, func(p *small) error { *p = small{}; return nil })
+	require.NoError(t, err)
+	got, err = ds.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, small{}, got)
+}
+
+func TestWhatIsNoTokenIsRefused(t *testing.T) {
+	a := newSite(t, lwwSchema(t), "a")
+	a.create(1, doc{"f": 1, "g": 2})
+	_, token, err := a.domain.Read(ctx(), key)
+	require.NoError(t, err)
+	whole, err := base64.RawURLEncoding.DecodeString(token.String())
+	require.NoError(t, err)
+	n := len(whole) - len("\xa1f\x01\xa1g\x02") // of what is before the fields
+	for name, b := range map[string][]byte{
+		"nothing":                     {},
+		"another format":              append([]byte{2}, whole[1:]...),
+		"a record that was deleted":   append([]byte{1, 2}, whole[2:]...),
+		"a record that never lived":   append([]byte{1, 0}, whole[2:]...),
+		"too many lives":              append([]byte{1, 0xcf, 0, 0x20, 0, 0, 0, 0, 0, 1}, whole[2:]...),
+		"no origins":                  whole[:2],
+		"a field twice":               append(bytes.Clone(whole), "\xa1g\x02"...),
+		"fields in another order":     append(bytes.Clone(whole[:n]), "\xa1g\x02\xa1f\x01"...),
+		"a field without a value":     append(bytes.Clone(whole), "\xa1h"...),
+		"a value that is too large":   append(bytes.Clone(whole), "\xa1h\xd9\x20eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"...),
+		"a hash that is no hash":      append(bytes.Clone(whole), "\xa1h\xc4\x21eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"...),
+		"a value that is not minimal": append(bytes.Clone(whole), "\xa1h\xcc\x01"...),
+		"times that end early":        whole[:n-1],
+	} {
+		parsed, err := fieldmerge.ParseToken(base64.RawURLEncoding.EncodeToString(b))
+		require.ErrorIs(t, err, fieldmerge.ErrToken, name)
+		require.True(t, parsed.IsZero(), name)
+	}
+	parsed, err := fieldmerge.ParseToken(base64.RawURLEncoding.EncodeToString(whole[:n]))
+	require.NoError(t, err, "a record without fields")
+	require.False(t, parsed.IsZero())
 }
 
 // A region that is behind the token writes all that the writer changed, even what it shows
