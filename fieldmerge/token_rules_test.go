@@ -249,3 +249,41 @@ func TestAMemberOfALargeGroupIsUnsetUnderAToken(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Priced{Amount: 1}, got)
 }
+
+func TestUnsettingAStructUnsetsWhatOnlyAnotherReleaseKnowsOf(t *testing.T) {
+	type part struct {
+		X string `merge:"x,lww"`
+	}
+	type wider struct {
+		X string `merge:"x,lww"`
+		Y string `merge:"y,lww"`
+	}
+	one, err := fieldmerge.NewSchema[struct {
+		N *part `merge:"n,nested"`
+	}]()
+	require.NoError(t, err)
+	two, err := fieldmerge.NewSchema[struct {
+		N *wider `merge:"n,nested"`
+	}]()
+	require.NoError(t, err)
+	site, first := on(t, one, "a")
+	second, err := fieldmerge.Open(site, "d", two)
+	require.NoError(t, err)
+	_, err = second.Upsert(ctx(), key, func(p *struct {
+		N *wider `merge:"n,nested"`
+	}) error {
+		p.N = &wider{"x", "y"}
+		return nil
+	})
+	require.NoError(t, err)
+	_, err = first.Update(ctx(), key, func(p *struct {
+		N *part `merge:"n,nested"`
+	}) error {
+		p.N = nil
+		return nil
+	})
+	require.NoError(t, err)
+	got, err := second.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Nil(t, got.N)
+}
