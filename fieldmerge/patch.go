@@ -30,7 +30,8 @@ func (p Patch) check() error {
 			return err
 		}
 	}
-	for _, path := range sortedPaths(p.Set) {
+	var few [8]string
+	for _, path := range appendSorted(few[:0], p.Set) {
 		if err := checkPath(path); err != nil {
 			return err
 		}
@@ -305,9 +306,8 @@ func (c changes) setMembers(p *plan, rd *reading, patch Patch, paths []string) e
 	return nil
 }
 
-// sortedPaths are the keys of a map.
-func sortedPaths[V any, M ~map[string]V](m M) []string {
-	paths := make([]string, 0, len(m))
+// appendSorted appends the keys of a map in order to what is empty.
+func appendSorted[V any, M ~map[string]V](paths []string, m M) []string {
 	for path := range m {
 		paths = append(paths, path)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/fieldwise/fieldwise"
@@ -122,7 +123,8 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 	if len(changed) > 0 {
 		return nil, r.changedError(rec, changed, u)
 	}
-	return d.AppendFields(wire.AppendUint(dst, rec.life), all), nil
+	const small = 128 // bytes: the delta of most writes has fewer
+	return d.AppendFields(wire.AppendUint(slices.Grow(dst, small), rec.life), all), nil
 }
 
 var absent = []byte{lattice.Absent}
@@ -212,7 +214,8 @@ func (r *rules) checkDirections(t lattice.Table, fields []byte, u update) error 
 
 // each calls use for each change by path, with the register that the fields have there.
 func (c changes) each(r *rules, fields []byte, use func(path string, val, register []byte) error) error {
-	for _, path := range sortedPaths(c) {
+	var few [8]string
+	for _, path := range appendSorted(few[:0], c) {
 		var register []byte
 		for len(fields) > 0 {
 			f, rest, ok := lattice.CutField(fields)
