@@ -28,7 +28,7 @@ var (
 	ErrMergerMismatch = errors.New("fieldwise: domain has another merger")
 	// ErrNested says that a change, while it was being made, asked for another write: it
 	// would wait for itself. Make the second write before or after.
-	ErrNested = errors.New("fieldwise: a write from within a change")
+	ErrNested = errors.New("fieldwise: a write from within a change; make it before or after")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("fieldwise: the store is closed")
 )

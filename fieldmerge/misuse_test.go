@@ -465,6 +465,18 @@ func (m *misuse) writing() {
 	closed := errors.New("the shop is closed")
 	_, err = d.Update(ctx(), "asha", func(*Customer) error { return closed })
 	m.did("a closure that returns an error", err, closed)
+	nested := func(change func() error) error {
+		_, err := d.Update(ctx(), "asha", func(*Customer) error { return change() })
+		return err
+	}
+	m.did("a closure that updates the same record", nested(func() error {
+		_, err := d.Update(ctx(), "asha", same)
+		return err
+	}), fieldwise.ErrNested)
+	m.did("a closure that creates another record", nested(func() error {
+		_, err := d.Create(ctx(), "ravi", Customer{})
+		return err
+	}), fieldwise.ErrNested)
 	_, err = d.Update(ctx(), "asha", func(p *Customer) error { p.Name = "Ash\xffa"; return nil })
 	m.did("Update to a string that is not UTF-8", err, fieldmerge.ErrField)
 	_, err = d.Update(ctx(), "asha", func(p *Customer) error { p.Prefs = map[string]string{"theme": "\xff"}; return nil })
