@@ -194,7 +194,7 @@ func (m *misuse) tags() {
 		type Profile struct {
 			Name string `merge:"name,lww"`
 			//lint:ignore U1000 what the test is about
-			secret string `merge:"secret,lww"` //nolint:unused // what the test is about
+			secret string `merge:"secret,lww"`
 		}
 		m.did("a tag on a field that is not exported", ofSchema[Profile](), bad)
 	}
@@ -517,14 +517,14 @@ func (m *misuse) patching() {
 	set := func(path string, v any) fieldmerge.Patch {
 		return fieldmerge.Patch{Set: map[string]any{path: v}}
 	}
-	patch("a path that is no field", fieldmerge.ErrPath, set("nmae", "Asha"))
+	patch("a path that is no field", fieldmerge.ErrPath, set("nickname", "Asha"))
 	patch("the Go field's name instead of the stored one", fieldmerge.ErrPath, set("Name", "Asha"))
 	patch("an empty path", fieldmerge.ErrPath, set("", "Asha"))
 	patch("a path into a nested struct that is no field of it", fieldmerge.ErrPath, set("home.town", "Pune"))
 	patch("a path below one value", fieldmerge.ErrPath, set("name.first", "Asha"))
 	patch("a path with a slash for the dot", fieldmerge.ErrPath, set("home/city", "Pune"))
 	patch("a path with a lone backslash", fieldmerge.ErrPath, set(`prefs.a\b`, "x"))
-	patch("an unknown path under Unset", fieldmerge.ErrPath, fieldmerge.Patch{Unset: []string{"nmae"}})
+	patch("an unknown path under Unset", fieldmerge.ErrPath, fieldmerge.Patch{Unset: []string{"nickname"}})
 	patch("a group by its name", fieldmerge.ErrPath, set("price", map[string]any{"total": 1}))
 	patch("a group by its name under Unset", fieldmerge.ErrPath, fieldmerge.Patch{Unset: []string{"price"}})
 	patch("one path set and unset", fieldmerge.ErrPath, fieldmerge.Patch{Set: map[string]any{"name": "Asha"}, Unset: []string{"name"}})
@@ -542,7 +542,7 @@ func (m *misuse) patching() {
 	patch("a map[string]any for a map[string]string", fieldmerge.ErrField, set("prefs", map[string]any{"theme": "dark"}))
 	patch("nil for a map", fieldmerge.ErrField, set("prefs", nil))
 	patch("a function", fieldmerge.ErrField, set("extra", func() {}))
-	_, err := d.Siblings(ctx(), "asha", "nmae")
+	_, err := d.Siblings(ctx(), "asha", "nickname")
 	require.NoError(m.t, err) // nothing was ever written there
 }
 
@@ -640,7 +640,7 @@ func (m *misuse) settling() {
 	m.did("Resolve to the zero Choice", err, fieldmerge.ErrSibling)
 	_, err = d.Resolve(ctx(), "asha", "name", fieldmerge.KeepValue(7))
 	m.did("Resolve to a value of another type", err, fieldmerge.ErrField)
-	_, err = d.Resolve(ctx(), "asha", "nmae", fieldmerge.KeepValue("Asha"))
+	_, err = d.Resolve(ctx(), "asha", "nickname", fieldmerge.KeepValue("Asha"))
 	m.did("Resolve of a path that is no field", err, fieldmerge.ErrPath)
 	_, err = d.Resolve(ctx(), "ravi", "name", fieldmerge.KeepShown())
 	m.did("Resolve of a key that nobody created", err, fieldwise.ErrNotFound)

@@ -55,7 +55,7 @@ func newDraft(options []Option, offer string) *draft {
 		o(d)
 	}
 	p, err := regionpriority.NewPolicy(d.ranks...)
-	if joined, ok := err.(interface{ Unwrap() []error }); ok && len(d.ranks) > 0 { //nolint:errorlint // its problems, one by one
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && len(d.ranks) > 0 {
 		for _, problem := range joined.Unwrap() {
 			d.problem("Ranks: %w", problem)
 		}

@@ -98,6 +98,12 @@ func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...W
 				members = append(members, path)
 			}
 		}
+		if err := c.replaceMaps(d.rules, rec, p, members); err != nil {
+			return update{}, err
+		}
+		if len(members) == 0 && !c.unset() {
+			return update{changes: c}, nil // what the record holds makes no difference
+		}
 		rd, err := d.plan.read(d.rules, rec)
 		if err != nil {
 			return update{}, err
@@ -105,11 +111,18 @@ func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...W
 		if err := c.setMembers(d.plan, rd, p, members); err != nil {
 			return update{}, err
 		}
-		if err := c.replaceMaps(d.rules, rec, p, members); err != nil {
-			return update{}, err
-		}
 		return update{changes: c, unsets: d.plan.unsets(c, rd)}, nil
 	})
+}
+
+// unset reports whether the changes unset something.
+func (c changes) unset() bool {
+	for _, val := range c {
+		if val == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // replaceMaps adds what of a record goes when maps are set as a whole, and what the patch

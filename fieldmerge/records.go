@@ -65,9 +65,14 @@ func IfMatch(t Token) WriteOption {
 	return func(o *writeOptions) { o.conditional, o.token = true, t }
 }
 
-func optionsOf(options []WriteOption) (o writeOptions) {
+// optionsOf returns what the options say, nil for none.
+func optionsOf(options []WriteOption) *writeOptions {
+	if len(options) == 0 {
+		return nil
+	}
+	o := &writeOptions{}
 	for _, set := range options {
-		set(&o)
+		set(o)
 	}
 	return o
 }
@@ -75,7 +80,7 @@ func optionsOf(options []WriteOption) (o writeOptions) {
 // tokenFor returns the token that a write is made on, nil for none.
 func (o *writeOptions) tokenFor(rec record) (*Token, error) {
 	switch {
-	case !o.conditional:
+	case o == nil || !o.conditional:
 		return nil, nil
 	case o.token.IsZero():
 		return nil, fmt.Errorf("%w: the zero Token says nothing; use one that Read returned", ErrToken)
