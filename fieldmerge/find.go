@@ -126,6 +126,9 @@ type standing struct {
 
 func (p *plan) standing(path string) standing {
 	t, err := p.find(path)
+	if t.node == nil { // it is no path
+		return standing{state: FieldUnknown, pattern: path}
+	}
 	st := standing{goName: t.node.at().goName, state: FieldShown, pattern: JoinPath(t.pattern...)}
 	switch {
 	case err != nil:
