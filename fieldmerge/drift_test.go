@@ -40,8 +40,8 @@ func change[T any](t *testing.T, d *fieldmerge.Domain[T], f func(*T)) {
 }
 
 // driftOf is what Drift says to a release whose records are T, in lines.
-func driftOf[T any](t require.TestingT, site fieldwise.Host) []string {
-	found, err := release[T](t, site).Drift(ctx(), "")
+func driftOf[T any](t require.TestingT, site fieldwise.Host, options ...fieldmerge.Option) []string {
+	found, err := release[T](t, site, options...).Drift(ctx(), "")
 	require.NoError(t, err)
 	lines := make([]string, 0, len(found))
 	for _, f := range found {
