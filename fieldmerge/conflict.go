@@ -115,9 +115,10 @@ func (m Merger) otherKind(dst []fieldwise.Conflict, f lattice.Field, t, before l
 	return dst, nil
 }
 
-// dropped reports the values that a record of a lower life shows, unset ones included,
-// and that the higher life, which drops them, did not know of. A tombstone that follows directly tells
-// what it had seen; otherwise nothing is known to have been seen.
+// dropped reports the values that a record of a lower life holds, unset ones included, and
+// that the higher life, which drops them, did not know of: hidden ones, too, since those
+// may never have been reported if the policy was another one meanwhile. A tombstone that
+// follows directly tells what it had seen; otherwise nothing is known to have been seen.
 func (m Merger) dropped(dst []fieldwise.Conflict, low, high record) ([]fieldwise.Conflict, error) {
 	if !low.live() {
 		return dst, nil
@@ -144,18 +145,13 @@ func (m Merger) dropped(dst []fieldwise.Conflict, low, high record) ([]fieldwise
 		if err != nil {
 			return nil, err
 		}
-		if len(siblings) == 0 {
-			continue
-		}
-		path := string(f.Name)
-		shown, _ := lattice.Show(m.rules.policyOf(path, f.Kind), siblings)
 		for _, s := range siblings {
-			if !bytes.Equal(s.Value, shown.Value) || s.Version.Time <= known[s.Version.Origin] {
+			if s.Version.Time <= known[s.Version.Origin] {
 				continue
 			}
 			s.Value = bytes.Clone(s.Value)
 			dst = append(dst, fieldwise.Conflict{
-				Kind: fieldwise.ConflictDelete, Field: path, Loser: s, Winner: winner, Policy: deleteWins,
+				Kind: fieldwise.ConflictDelete, Field: string(f.Name), Loser: s, Winner: winner, Policy: deleteWins,
 			})
 		}
 	}

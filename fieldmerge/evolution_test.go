@@ -309,6 +309,32 @@ func TestMixedReleasesWithAChangedPolicy(t *testing.T) {
 	m.reads(named1{"settled", "short"}, next{"settled", "a long one"})
 }
 
+// A value that the new policy hides and the old one showed was never reported as hidden:
+// the delete that drops it reports it.
+func TestADeleteReportsWhatAChangedPolicyHid(t *testing.T) {
+	type next struct {
+		Name string `merge:"name,priority"`
+	}
+	m := mix[named1, next](t, named1{Name: "Asha"}, fieldmerge.Ranks("a", "b"))
+	deleter := newStepped(lwwSchema(t).Merger(), "c", 1)
+	deleter.join(t, m.a.state)
+	deleter.time = 50
+	m.changeOld(func(n *named1) { n.Name = "of a" })
+	m.changeNext(func(n *next) { n.Name = "of b" })
+	reported := m.a.join(t, m.b.state)
+	require.Len(t, reported, 1)
+	require.Equal(t, fieldwise.Region("a"), reported[0].Loser.Version.Origin.Region, "under lww")
+	m.a.merger = m.b.merger // the deploy
+	_, err := release[named1](t, deleter).Delete(ctx(), key)
+	require.NoError(t, err)
+	var dropped []fieldwise.Region
+	for _, c := range m.a.join(t, deleter.state) {
+		require.Equal(t, fieldwise.ConflictDelete, c.Kind)
+		dropped = append(dropped, c.Loser.Version.Origin.Region)
+	}
+	require.Equal(t, []fieldwise.Region{"a", "b"}, dropped)
+}
+
 func TestMixedReleasesWithAPolicyThatComputesAValue(t *testing.T) {
 	type next struct {
 		Name  string `merge:"name,lww"`
