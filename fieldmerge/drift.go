@@ -132,8 +132,8 @@ func (p *plan) drift(r *rules, rec record, report func(at drifted, misfit *Field
 		}
 		written[path] = newest
 		switch st.state {
-		case FieldUnknown:
-			if !st.inner && slices.ContainsFunc(siblings, func(s fieldwise.Sibling) bool { return s.Value != nil }) {
+		case FieldUnknown: // below one value it is a misfit of that, or hidden
+			if st.above == "" && slices.ContainsFunc(siblings, func(s fieldwise.Sibling) bool { return s.Value != nil }) {
 				all[drifted{st.pattern, DriftUnknown}] = nil
 			}
 		case FieldFormer:

@@ -440,3 +440,14 @@ func TestDriftCountsRecordsAndNamesTheFirst(t *testing.T) {
 	require.Equal(t, 1, found[0].Records)
 	require.Equal(t, "c", found[1].Example)
 }
+
+// Fields can arrive before the marker of the map that they are in.
+func TestExplainTellsOfAMisfitWhereNothingIsAtItsPath(t *testing.T) {
+	a, b := written(t, asEntries{F: map[string]string{}}), newStepped(lwwSchema(t).Merger(), "b", 1)
+	change(t, release[asEntries](t, a), func(v *asEntries) { v.F["k"] = "x" })
+	b.join(t, a.delta)
+	require.Equal(t, []string{"f.k=x not in the schema: misfit"}, explained[asText](t, b))
+	require.Equal(t, []string{"f type 1 k: f of asText.F"}, driftOf[asText](t, b))
+	b.join(t, a.state)
+	require.Equal(t, []string{"f=map[] shown asText.F: misfit", "f.k=x not in the schema"}, explained[asText](t, b))
+}

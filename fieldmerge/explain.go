@@ -127,7 +127,11 @@ func (d *records) explainFields(e *Explanation, rec record) error {
 				one.Problem += fmt.Sprintf(", by %v", cover)
 			}
 		}
-		if misfit := misfits[f.path]; misfit != "" {
+		misfit := misfits[f.path]
+		if above := d.face.standing(f.path).above; above != "" && v.find(above) == nil {
+			misfit = misfits[above] // nothing at that path can tell
+		}
+		if misfit != "" {
 			one.Problem = misfit
 		}
 		if isMap(f.sibling.Value) && len(one.Beat) == 0 && one.Problem == "" && v.below(f.path) {

@@ -118,7 +118,7 @@ type standing struct {
 	goName  string
 	state   FieldState // FieldShown, FieldFormer or FieldUnknown
 	now     string     // of a former place: where the field is stored now
-	inner   bool       // unknown, and below what is one value: that does not fit, or the shape hides this
+	above   string     // of an unknown field below one that is one value: the path of that
 	changed bool       // the field reads what was stored under its own name by other mechanisms
 	group   *group     // whose register is at the path; nil if there is none
 	pattern string     // the path with "*" for the keys of maps; of an unknown field no more than tells it
@@ -136,8 +136,9 @@ func (p *plan) standing(path string) standing {
 		if l := t.formerly(path); l != nil {
 			st.goName, st.state, st.now = l.goName, FieldFormer, l.path(t.prefix)
 		}
-		_, isStruct := t.node.(*structNode)
-		st.inner = !isStruct
+		if _, ok := t.node.(*structNode); !ok {
+			st.above = t.node.at().path(t.prefix)
+		}
 	case t.member != nil:
 		st.goName, st.state, st.now = t.member.goName, FieldFormer, t.node.at().path(t.prefix)
 	default:
