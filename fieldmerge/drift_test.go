@@ -197,6 +197,10 @@ func TestDriftOfAFieldOfAnotherKind(t *testing.T) {
 
 	require.Equal(t, []string{"f type 1 k: f of asNested.F"}, driftOf[asNested](t, text))
 	require.Equal(t, []string{"f type 1 k: f of asEntries.F"}, driftOf[asEntries](t, text))
+
+	empty := written(t, asEntries{F: map[string]string{}})
+	require.Empty(t, driftOf[asNested](t, empty), "an empty map is one in every kind")
+	require.Empty(t, driftOf[asValue](t, empty))
 }
 
 func TestDriftOfAGroupThatIsNoMapOfItsFields(t *testing.T) {

@@ -98,6 +98,15 @@ func TestTwoReleasesInLinkedReplicasAndARoll(t *testing.T) {
 	}, driftOf[account1](t, eu))
 	require.Equal(t, []string{"home type 1 k: home of account2.Home", "old unknown 1 k"}, driftOf[account2](t, us, secondOptions...))
 
+	documents, err := fieldmerge.OpenDocuments(eu, "d", lwwSchema(t))
+	require.NoError(t, err)
+	all, err := documents.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, doc{
+		"name": "Asha", "full_name": "Asha R.", "phone": "of us", "age": "thirty", "amount": int64(5), "unit": "EUR", "price": doc{"amount": int64(6), "unit": "EUR"},
+		"home": doc{"City": "Pune", "Zip": ""}, "prefs": doc{"theme": "dark", "lang": "en"}, "new": "n", "old": "o2",
+	}, all, "a document has every field")
+
 	// The region with the old release restarts with the new one.
 	require.NoError(t, eu.Close())
 	eu = openRegion(t, dir, "eu-west-1", 200)

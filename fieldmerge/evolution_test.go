@@ -98,6 +98,10 @@ func misfit[T any](t *testing.T, d *fieldmerge.Domain[T], field string, want T) 
 	require.Equal(t, field, e.Field)
 	require.Equal(t, key, e.Key)
 	require.Equal(t, want, got, "the record comes with the error")
+	got, token, err := d.Read(ctx(), key)
+	require.ErrorIs(t, err, fieldmerge.ErrField)
+	require.Equal(t, want, got)
+	require.False(t, token.IsZero())
 	for record, err := range d.All(ctx(), "") {
 		require.ErrorIs(t, err, fieldmerge.ErrField)
 		require.Equal(t, want, record.Value)
@@ -325,6 +329,7 @@ func TestADeleteReportsWhatAChangedPolicyHid(t *testing.T) {
 	require.Len(t, reported, 1)
 	require.Equal(t, fieldwise.Region("a"), reported[0].Loser.Version.Origin.Region, "under lww")
 	m.a.merger = m.b.merger // the deploy
+	require.Empty(t, m.a.join(t, m.b.state), "nothing is reported anew")
 	_, err := release[named1](t, deleter).Delete(ctx(), key)
 	require.NoError(t, err)
 	var dropped []fieldwise.Region
@@ -632,4 +637,111 @@ func TestPathsThatAreNoneOfTheSchemas(t *testing.T) {
 		_, err = m.next.Resolve(ctx(), key, path, fieldmerge.KeepShown())
 		require.ErrorIs(t, err, fieldmerge.ErrSibling)
 	}
+}
+
+// A rename, to its end: what the new name does not have yet is copied, and was= dropped.
+func TestARenameCanBeCompleted(t *testing.T) {
+	type last struct {
+		FullName string `merge:"full_name,lww"`
+		Phone    string `merge:"phone,lww"`
+	}
+	m := mix[named1, named2](t, named1{Name: "Asha", Phone: "1"})
+	receipt, err := m.next.Update(ctx(), key, func(n *named2) error { n.FullName = "Asha"; return nil })
+	require.NoError(t, err)
+	require.True(t, receipt.IsZero(), "Update finds nothing changed")
+	for record, err := range m.next.All(ctx(), "") {
+		require.NoError(t, err)
+		_, err = m.next.Patch(ctx(), record.Key, fieldmerge.Patch{Set: map[string]any{"full_name": record.Value.FullName}})
+		require.NoError(t, err)
+	}
+	got, err := release[last](t, m.b).Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, last{"Asha", "1"}, got)
+}
+
+// A change of type in steps, under a new name: neighbouring releases understand each other.
+func TestAChangeInStepsIsSeenByAll(t *testing.T) {
+	type zero struct {
+		Age int `merge:"age,lww"`
+	}
+	type both struct { // releases 1 and 2: they differ in what they read
+		Age   int    `merge:"age,lww"`
+		Years string `merge:"years,lww"`
+	}
+	type three struct {
+		Years string `merge:"years,lww"`
+	}
+	set := func(n int) func(*both) { return func(b *both) { b.Age, b.Years = n, fmt.Sprint(n) } }
+	m := mix[zero, both](t, zero{1})
+	m.changeNext(set(2))
+	m.sync()
+	m.reads(zero{2}, both{2, "2"})
+	m.a.time = 200
+	m.changeOld(func(z *zero) { z.Age = 3 })
+	m.sync()
+	m.reads(zero{3}, both{3, "2"}) // release 1 reads the old field
+	m.b.time = 300
+	for record, err := range m.next.All(ctx(), "") {
+		require.NoError(t, err)
+		change(t, m.next, set(record.Value.Age))
+	}
+	m.sync()
+	// Release 3 beside release 2.
+	old, last := release[both](t, m.a), release[three](t, m.b)
+	got, err := last.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, three{"3"}, got)
+	require.Equal(t, []string{"age unknown 1 k"}, driftOf[three](t, m.b))
+	change(t, last, func(v *three) { v.Years = "4" })
+	m.a.join(t, m.b.state)
+	after, err := old.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, both{3, "4"}, after) // release 2 reads the new field
+}
+
+// The name of a removed field that is given to another one shows the old values, unless
+// they were unset.
+func TestTheNameOfARemovedFieldIsNotFree(t *testing.T) {
+	type next struct {
+		Name  string `merge:"name,lww"`
+		Alias string `merge:"nick,lww"`
+	}
+	m := mix[person2, next](t, person2{Name: "Asha", Nick: "A"})
+	m.reads(person2{Name: "Asha", Nick: "A"}, next{"Asha", "A"})
+	_, err := m.old.Patch(ctx(), key, fieldmerge.Patch{Unset: []string{"nick"}})
+	require.NoError(t, err)
+	m.sync()
+	m.reads(person2{Name: "Asha"}, next{Name: "Asha"})
+}
+
+func TestACustomPolicyFallsBackWhereAValueIsOfAnotherType(t *testing.T) {
+	type next struct {
+		Phone int    `merge:"phone,custom=sum"`
+		Name  string `merge:"name,lww"`
+	}
+	m := mix[named1, next](t, named1{}, fieldmerge.Custom("sum", sum))
+	m.changeOld(func(n *named1) { n.Phone = "one" })
+	m.changeNext(func(n *next) { n.Phone = 2 })
+	m.sync()
+	got, err := m.next.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, next{Phone: 2}, got, "the newest")
+	e, err := m.next.Explain(ctx(), key)
+	require.NoError(t, err)
+	require.Contains(t, e.Fields[0].Problem, "a value of another type")
+}
+
+func TestANarrowerIntegerAndAnotherSign(t *testing.T) {
+	type wide struct {
+		N int64 `merge:"n,lww"`
+	}
+	type narrow struct {
+		N uint8 `merge:"n,lww"`
+	}
+	m := mix[wide, narrow](t, wide{200})
+	m.reads(wide{200}, narrow{200})
+	m.changeOld(func(w *wide) { w.N = -1 })
+	m.sync()
+	misfit(t, m.next, "n", narrow{})
+	m.drifts(none, []string{"n type 1 k: n of narrow.N"})
 }

@@ -171,6 +171,7 @@ func TestFingerprintDoesNotChangeWithGoNamesOrderAndWidth(t *testing.T) {
 		Amount int              `merge:"amount,lww,group=price"`
 		Unit   string           `merge:"unit,lww,group=price"`
 		Sites  map[string]Home1 `merge:"sites,each=nested"`
+		Tags   []string         `merge:"tags,lww"`
 	}](t), fingerprintOf[struct {
 		Sites2   map[Tier]HomeByAnotherName `merge:"sites,each=nested"`
 		Currency Tier                       `merge:"unit,lww,group=price"`
@@ -180,6 +181,7 @@ func TestFingerprintDoesNotChangeWithGoNamesOrderAndWidth(t *testing.T) {
 		House    *HomeByAnotherName         `merge:"home,nested"`
 		Created  time.Time                  `merge:"created,earliest"`
 		By       string                     `merge:"by,lww"`
+		Tags     []int                      `merge:"tags,lww"`
 		Unstored func()                     `merge:"-"`
 	}](t))
 }
