@@ -356,6 +356,35 @@ func TestMixedReleasesWithAPolicyThatComputesAValue(t *testing.T) {
 	require.Len(t, stored(t, m.a, "phone"), 2, "what is computed is not stored")
 }
 
+func TestMixedReleasesWithAMaximum(t *testing.T) {
+	type old struct {
+		Best int    `merge:"best,lww"`
+		Name string `merge:"name,lww"`
+	}
+	type next struct {
+		Best int    `merge:"best,max,was=best"`
+		Name string `merge:"name,lww"`
+	}
+	m := mix[old, next](t, old{5, "n"})
+	m.reads(old{5, "n"}, next{5, "n"})
+	m.drifts(none, none)
+	m.changeNext(func(n *next) { n.Best = 7 })
+	m.sync()
+	m.reads(old{5, "n"}, next{7, "n"}) // the old release does not see it
+	m.drifts(none, none)
+	m.a.time = 200
+	m.changeOld(func(o *old) { o.Best, o.Name = 6, "n2" })
+	reports := m.sync()
+	m.reads(old{6, "n2"}, next{7, "n2"})
+	m.drifts(none, []string{"best former 1 k"})
+	require.Len(t, reports, 1)
+	require.Equal(t, fieldwise.ConflictMechanism, reports[0].Kind)
+	site := newStepped(m.b.merger, "b", 1)
+	_, err := release[next](t, site).Create(ctx(), key, next{Best: 1})
+	require.NoError(t, err)
+	require.Equal(t, []string{"best kind 1 k"}, driftOf[old](t, site), "there is none that it reads")
+}
+
 // Types.
 
 type typed1 struct {
