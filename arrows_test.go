@@ -69,7 +69,7 @@ var arrows = []struct {
 	{"replog/replogtest", []string{"this module"}},
 	{"replog/cmd/...", []string{"this module", "hclog"}},
 
-	{"examples/...", []string{"this module"}},
+	{"examples/...", []string{"this module", "hclog"}}, // hclog: what Config.Logger takes
 }
 
 // testPackages are imported by _test.go files only, and by each other.
