@@ -291,6 +291,9 @@ func valueText(v any, absent bool) string {
 		v = documentFace{}.decode("", val) // what pointers point to, not the pointers
 	}
 	text := fmt.Sprintf("%v", v)
+	if t, ok := v.(time.Time); ok {
+		text = t.Format(time.RFC3339Nano)
+	}
 	verb, more := "%s%s", ""
 	if _, ok := v.(string); ok {
 		verb = "%q%s"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -205,4 +206,15 @@ func TestResolveSettlesAShape(t *testing.T) {
 	e, err := a.domain.Explain(ctx(), key)
 	require.NoError(t, err)
 	require.NotContains(t, e.String(), "hidden")
+}
+
+func TestExplanationTellsTimesAsTimestampsDo(t *testing.T) {
+	_, d := on(t, everythingSchema(t), "a")
+	_, err := d.Create(ctx(), key, Everything{Base: Base{Created: time.Unix(1, 5e6).UTC()}, Tier: "gold", Quota: 7})
+	require.NoError(t, err)
+	e, err := d.Explain(ctx(), key)
+	require.NoError(t, err)
+	for _, want := range []string{`tier    = "gold" by`, "created = 1970-01-01T00:00:01.005Z by", "quota   = 7 by"} {
+		require.Contains(t, e.String(), want)
+	}
 }
