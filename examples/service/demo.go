@@ -112,19 +112,25 @@ func (p *pair) play(ctx context.Context, s *session, clock *demoClock) {
 
 	s.print("\n")
 	s.say("A new profile in the one region. The receipt makes a GET in the other wait for it.")
-	created := curl(call{method: http.MethodPut, url: "$US/profiles/asha", want: http.StatusCreated,
+	created := curl(call{
+		method: http.MethodPut, url: "$US/profiles/asha", want: http.StatusCreated,
 		headers: []string{"If-None-Match: *", "X-Actor: signup"},
 		body: `{"name":"Asha","nick":"ash","email":"asha@example.com","phone":"111","plan":"free",
          "address":{"city":"Bangalore","country":"IN"},"prefs":{"theme":"light"},
-         "creditLimit":500,"creditCurrency":"EUR"}`})
+         "creditLimit":500,"creditCurrency":"EUR"}`,
+	})
 	curl(call{method: http.MethodGet, url: "$EU/profiles/asha", headers: []string{created}, want: http.StatusOK})
 
 	s.say("Now the regions cannot reach each other, and both go on taking writes.")
 	p.cut(ctx, s, created)
-	inUS := curl(call{method: http.MethodPatch, url: "$US/profiles/asha", headers: []string{"X-Actor: anna"}, want: http.StatusNoContent,
-		body: `{"phone":"222","address":{"city":"Mumbai"},"nick":null,"plan":"pro"}`})
-	inEU := curl(call{method: http.MethodPatch, url: "$EU/profiles/asha", headers: []string{"X-Actor: ben"}, want: http.StatusNoContent,
-		body: `{"phone":"333","prefs":{"lang":"hi"},"plan":"enterprise"}`})
+	inUS := curl(call{
+		method: http.MethodPatch, url: "$US/profiles/asha", headers: []string{"X-Actor: anna"}, want: http.StatusNoContent,
+		body: `{"phone":"222","address":{"city":"Mumbai"},"nick":null,"plan":"pro"}`,
+	})
+	inEU := curl(call{
+		method: http.MethodPatch, url: "$EU/profiles/asha", headers: []string{"X-Actor: ben"}, want: http.StatusNoContent,
+		body: `{"phone":"333","prefs":{"lang":"hi"},"plan":"enterprise"}`,
+	})
 	curl(call{method: http.MethodGet, url: "$US/readyz?verbose", want: http.StatusOK})
 
 	s.say("The regions reach each other again. Different fields are all kept, the higher plan wins,\n" +
@@ -136,26 +142,36 @@ func (p *pair) play(ctx context.Context, s *session, clock *demoClock) {
 
 	s.say("A form that was opened before somebody else saved: the ETag says what its reader saw.")
 	s.capture(ctx, "etag", "ETag", "$US/profiles/asha")
-	curl(call{method: http.MethodPatch, url: "$US/profiles/asha", headers: []string{"X-Actor: anna"}, want: http.StatusNoContent,
-		body: `{"email":"asha@example.org"}`})
-	curl(call{method: http.MethodPut, url: "$US/profiles/asha", headers: []string{"If-Match: $etag", "X-Actor: ben"}, want: http.StatusPreconditionFailed,
+	curl(call{
+		method: http.MethodPatch, url: "$US/profiles/asha", headers: []string{"X-Actor: anna"}, want: http.StatusNoContent,
+		body: `{"email":"asha@example.org"}`,
+	})
+	curl(call{
+		method: http.MethodPut, url: "$US/profiles/asha", headers: []string{"If-Match: $etag", "X-Actor: ben"}, want: http.StatusPreconditionFailed,
 		body: `{"name":"Asha","email":"asha@example.net","phone":"333","plan":"enterprise",
          "address":{"city":"Mumbai","country":"IN"},"prefs":{"lang":"hi","theme":"light"},
-         "creditLimit":500,"creditCurrency":"EUR","created":"2026-11-02T09:01:00Z"}`})
+         "creditLimit":500,"creditCurrency":"EUR","created":"2026-11-02T09:01:00Z"}`,
+	})
 
 	s.say("Somebody called her, and knows which phone is hers: that settles the conflict everywhere.")
-	curl(call{method: http.MethodPost, url: "$US/profiles/asha/resolve", headers: []string{"X-Actor: anna"}, want: http.StatusNoContent,
-		body: `{"field":"phone","keep":"value","value":"222"}`})
-	settled := curl(call{method: http.MethodPost, url: "$US/profiles/asha/resolve", headers: []string{"X-Actor: anna"}, want: http.StatusNoContent,
-		body: `{"field":"plan","keep":"shown"}`})
+	curl(call{
+		method: http.MethodPost, url: "$US/profiles/asha/resolve", headers: []string{"X-Actor: anna"}, want: http.StatusNoContent,
+		body: `{"field":"phone","keep":"value","value":"222"}`,
+	})
+	settled := curl(call{
+		method: http.MethodPost, url: "$US/profiles/asha/resolve", headers: []string{"X-Actor: anna"}, want: http.StatusNoContent,
+		body: `{"field":"plan","keep":"shown"}`,
+	})
 	curl(call{method: http.MethodGet, url: "$EU/profiles/asha/explain", headers: []string{settled}, want: http.StatusOK})
 
 	s.say("Cut off again, one region deletes what the other updates. The delete wins, and each\n" +
 		"region reports what it dropped. The reports have positions, to go on from.")
 	p.cut(ctx, s, settled)
 	deleted := curl(call{method: http.MethodDelete, url: "$US/profiles/asha", headers: []string{"X-Actor: anna"}, want: http.StatusNoContent})
-	updated := curl(call{method: http.MethodPatch, url: "$EU/profiles/asha", headers: []string{"X-Actor: ben"}, want: http.StatusNoContent,
-		body: `{"tags":["vip"]}`})
+	updated := curl(call{
+		method: http.MethodPatch, url: "$EU/profiles/asha", headers: []string{"X-Actor: ben"}, want: http.StatusNoContent,
+		body: `{"tags":["vip"]}`,
+	})
 	p.link.Heal()
 	curl(call{method: http.MethodGet, url: "$EU/profiles/asha", headers: []string{deleted}, want: http.StatusNotFound})
 	curl(call{method: http.MethodGet, url: "$US/conflicts?after=0", headers: []string{updated}, want: http.StatusOK})

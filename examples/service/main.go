@@ -139,15 +139,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	case err == nil:
 		return statusOK
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, usage)
+		say(stdout, "%s", usage)
 		return statusOK
 	case errors.As(err, &wrong):
-		fmt.Fprintf(stderr, "service: %v\n\n%s", err, usage)
+		say(stderr, "service: %v\n\n%s", err, usage)
 		return statusUsage
 	}
-	fmt.Fprintf(stderr, "service: %v\n", err)
+	say(stderr, "service: %v\n", err)
 	return statusFailed
 }
+
+// say prints; where nobody reads there is nobody to tell.
+func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 // serve serves one region until ctx ends.
 func serve(ctx context.Context, o options, stdout io.Writer, log hclog.Logger) error {
@@ -155,7 +158,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, log hclog.Logger) e
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s is at %s\n", o.region, r.url())
+	say(stdout, "%s is at %s\n", o.region, r.url())
 	var failed error
 	select {
 	case <-ctx.Done():

@@ -57,17 +57,19 @@ func (f field) isOneValue() bool {
 	return f.strategy != "nested" && !strings.HasPrefix(f.strategy, "each=")
 }
 
-// at follows a path from a profile.
+// fieldAt follows a path from a profile.
 func fieldAt(path string) (field, error) {
 	segments, err := fieldmerge.SplitPath(path)
 	if err != nil {
 		return field{}, err
 	}
-	f, ok := profileField, true
+	f := profileField
 	for i, name := range segments {
-		if f, ok = f.below(name); !ok {
+		below, ok := f.below(name)
+		if !ok {
 			return field{}, badRequest("there is no field %q", fieldmerge.JoinPath(segments[:i+1]...))
 		}
+		f = below
 	}
 	return f, nil
 }
