@@ -103,7 +103,10 @@ func TestStopFinishesARequestThatWaitsForTheOtherRegion(t *testing.T) {
 	c := newClient(t)
 	receipt := c.create(us.url(), "asha", body)
 	got := make(chan reply, 1)
-	go func() { got <- c.do(http.MethodGet, eu.url()+"/profiles/asha", "", receipt) }()
+	go func() {
+		defer close(got)
+		got <- c.do(http.MethodGet, eu.url()+"/profiles/asha", "", receipt)
+	}()
 	<-entered
 	begun := make(chan struct{})
 	eu.server.RegisterOnShutdown(sync.OnceFunc(func() { close(begun) }))

@@ -162,6 +162,7 @@ func TestAReceiptWaitsUntilTheRegionHasTheWrite(t *testing.T) {
 
 	waits := make(chan Profile)
 	go func() {
+		defer close(waits)
 		got, _ := c.get(eu, "asha", patched)
 		waits <- got
 	}()

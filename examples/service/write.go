@@ -12,8 +12,9 @@ import (
 )
 
 // put writes a whole profile: a new one under If-None-Match: *, or under If-Match what
-// differs from what the reader of that ETag was shown. Fields that others changed meanwhile
-// and this writer did not stay as they are.
+// differs from what the reader of that ETag was shown: a field that the body leaves out
+// is set to nothing. Fields that others changed meanwhile and this writer did not stay as
+// they are.
 func (s *service) put(w http.ResponseWriter, r *http.Request) error {
 	token, conditional, err := ifMatch(r)
 	if err != nil {
