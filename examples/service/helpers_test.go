@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
@@ -99,7 +100,13 @@ func problemOf(t *testing.T, r reply) (p problem) {
 // newPair is two linked regions and a client of both.
 func newPair(t *testing.T) (p *pair, us, eu string, c *client) {
 	t.Helper()
-	p, err := startPair(t.Context(), t.TempDir(), nil, hclog.NewNullLogger())
+	return newPairAt(t, nil)
+}
+
+// newPairAt is newPair under a wall clock of the test's.
+func newPairAt(t *testing.T, wall func() time.Time) (p *pair, us, eu string, c *client) {
+	t.Helper()
+	p, err := startPair(t.Context(), t.TempDir(), wall, hclog.NewNullLogger())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.stop(context.Background())) }) // t.Context has ended by then
 	return p, p.us.url(), p.eu.url(), newClient(t)

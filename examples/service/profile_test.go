@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/replog/replogtest"
 )
 
 // Patches, conflicts and JSON name a field by one path.
@@ -41,4 +42,12 @@ func TestTheHigherPlanWins(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.want, got, c.siblings)
 	}
+}
+
+// Whatever two to five regions do to profiles, they end up with the same, nothing is lost in
+// silence, and higherPlan depends on nothing that differs between them.
+func TestProfilesConverge(t *testing.T) {
+	schema, err := profileSchema()
+	require.NoError(t, err)
+	replogtest.CheckSchema(t, schema, replogtest.Options{Histories: 200})
 }

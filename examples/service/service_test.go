@@ -233,10 +233,12 @@ func TestIfMatchAcrossRegions(t *testing.T) {
 }
 
 func TestBothRegionsCreateOneProfile(t *testing.T) {
-	p, us, eu, c := newPair(t)
+	clock := &demoClock{t: time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)} // two creations in one millisecond have no earlier one
+	p, us, eu, c := newPairAt(t, clock.now)
 	p.link.Cut()
 	inUS := c.create(us, "asha", `{"name":"Asha","phone":"111","plan":"pro","creditLimit":5,"creditCurrency":"EUR","address":{"city":"Pune"}}`)
 	first, _ := c.get(us, "asha")
+	clock.tick()
 	inEU := c.create(eu, "asha", `{"name":"Asha","email":"a@example.com","plan":"free","creditLimit":9,"creditCurrency":"INR","address":{"city":"Goa","street":"1 Main"}}`)
 	p.link.Heal()
 	for region, receipt := range map[string]string{us: inEU, eu: inUS} {
