@@ -86,13 +86,14 @@ func (d *Domain[T]) changed(rec record, change func(*T) error) (update, error) {
 	if err != nil {
 		return update{}, err
 	}
-	return d.plan.turn(rd, before, after), nil
+	u := d.plan.turn(rd, before, after)
+	u.changes.unsetMaps(rd)
+	return u, nil
 }
 
 // turn is the update that makes of a record what differs between two images.
 func (p *plan) turn(rd *reading, before, after *image) update {
 	c := after.changes(p, before, func(path string) []byte { return rd.stored(p, path) })
-	c.unsetMaps(rd)
 	return update{changes: c, unsets: p.unsets(c, rd)}
 }
 

@@ -68,7 +68,8 @@ func (d *Documents) Patch(ctx context.Context, key string, p Patch, options ...W
 }
 
 // Patch sets and unsets single fields of a record; one that is not live is ErrNotFound.
-// Fields of a group are set by their own paths, and the group is written whole.
+// Fields of a group are set by their own paths, and the group is written whole: under
+// [IfMatch] that is a ChangedError if any region wrote the group since.
 func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...WriteOption) (fieldwise.Receipt, error) {
 	if err := p.check(); err != nil {
 		return fieldwise.Receipt{}, d.fail("patch", key, err)
@@ -111,7 +112,11 @@ func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...W
 		if err := c.setMembers(d.plan, rd, p, members); err != nil {
 			return update{}, err
 		}
-		return update{changes: c, unsets: d.plan.unsets(c, rd)}, nil
+		rests := make(map[string]bool, len(members))
+		for _, path := range members {
+			rests[d.plan.standing(path).now] = true
+		}
+		return update{changes: c, unsets: d.plan.unsets(c, rd), rests: rests}, nil
 	})
 }
 

@@ -167,7 +167,8 @@ func (t *Token) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// missed reports whether the region wrote the register since the token was made.
+// missed reports whether the region, or any for "", wrote the register since the token was
+// made.
 func (t *Token) missed(table lattice.Table, register []byte, region fieldwise.Region) bool {
 	origins := table.Origins()
 	for len(register) > 0 {
@@ -175,7 +176,7 @@ func (t *Token) missed(table lattice.Table, register []byte, region fieldwise.Re
 		if !ok || it.Index >= len(origins) {
 			return true
 		}
-		if o := origins[it.Index]; o.Region == region && it.Time > t.seen[o] {
+		if o := origins[it.Index]; (region == "" || o.Region == region) && it.Time > t.seen[o] {
 			return true
 		}
 		register = rest

@@ -50,12 +50,16 @@ type cards interface {
 	patch(t *rapid.T, r *region, now, to any, options ...fieldmerge.WriteOption) (really any, err error)
 	put(r *region, token fieldmerge.Token, to any) error
 	delete(r *region, options ...fieldmerge.WriteOption) error
+	isGroup(path string) bool
 }
 
 type structCards[T any] struct {
 	schema *fieldmerge.Schema[T]
 	t      require.TestingT
 }
+
+// isGroup knows the one group of the struct.
+func (structCards[T]) isGroup(path string) bool { return path == "g" }
 
 func (c structCards[T]) on(r *region) *fieldmerge.Domain[T] {
 	d, err := fieldmerge.Open(r, "d", c.schema)
@@ -104,6 +108,8 @@ type documentCards struct {
 	schema *fieldmerge.DocumentSchema
 	t      require.TestingT
 }
+
+func (documentCards) isGroup(string) bool { return false }
 
 func (c documentCards) on(r *region) *fieldmerge.Documents {
 	d, err := fieldmerge.OpenDocuments(r, "d", c.schema)
@@ -377,7 +383,8 @@ func (h *tokenHistory) conditional(r *region, k int, tk *held, now structFlat, v
 				}
 				path = "" // as it is reported
 			}
-			newer[path] = newer[path] || x.region == r.number && tk.past&(1<<x.id) == 0
+			rests := name == "patch" && h.cards.isGroup(path) // on the fields that it does not name
+			newer[path] = newer[path] || (x.region == r.number || rests) && tk.past&(1<<x.id) == 0
 		}
 	}
 	if tk.life != lifeOf(before) {

@@ -58,6 +58,7 @@ type update struct {
 	changes changes
 	settles string                            // a path whose value is written even if it shows already, where there are siblings
 	unsets  map[string]bool                   // paths to unset although nothing is stored there: what shows is stored elsewhere
+	rests   map[string]bool                   // paths whose value is made from what is there: under a token, from what it shows
 	token   *Token                            // what the writer was shown; nil: all that the region holds
 	decode  func(path string, val []byte) any // for a ChangedError
 }
@@ -106,7 +107,11 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 		if val == nil {
 			val = absent
 		}
-		if u.token != nil && u.token.missed(t, register, at.Origin.Region) {
+		from := at.Origin.Region
+		if u.rests[path] {
+			from = ""
+		}
+		if u.token != nil && u.token.missed(t, register, from) {
 			changed = append(changed, path)
 			return nil
 		}
