@@ -58,8 +58,10 @@ type structCards[T any] struct {
 	t      require.TestingT
 }
 
-// isGroup knows the one group of the struct.
-func (structCards[T]) isGroup(path string) bool { return path == "g" }
+// isGroup knows the groups of the structs here.
+func (structCards[T]) isGroup(path string) bool { 
+	return slices.Contains([]string{"g", "price", "place", "span"}, path)
+}
 
 func (c structCards[T]) on(r *region) *fieldmerge.Domain[T] {
 	d, err := fieldmerge.Open(r, "d", c.schema)
