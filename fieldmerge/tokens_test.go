@@ -59,7 +59,7 @@ type structCards[T any] struct {
 }
 
 // isGroup knows the groups of the structs here.
-func (structCards[T]) isGroup(path string) bool { 
+func (structCards[T]) isGroup(path string) bool {
 	return slices.Contains([]string{"g", "price", "place", "span"}, path)
 }
 

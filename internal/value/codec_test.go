@@ -22,8 +22,8 @@ type list struct {
 
 func TestCodecOfLooksAtAllThatTheTypeLeadsTo(t *testing.T) {
 	for want, v := range map[string]any{
-		"has no encoding":                                     struct{ F func() }{},
-		".Of[]: the type chan int":                            list{},
+		"has no encoding":          struct{ F func() }{},
+		".Of[]: the type chan int": list{},
 		"has only one of an encoder and a decoder of its own": oneWay{},
 		"[]: the type value_test.oneWay":                      []oneWay{},
 		"belongs into the interface":                          map[string]interface{ Foo() }{},
