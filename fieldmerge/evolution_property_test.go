@@ -138,7 +138,8 @@ func drawMap(t *rapid.T, m *map[string]string) {
 
 // some calls one function for each bit that is drawn.
 func some(t *rapid.T, change ...func()) {
-	set := drawFields.Draw(t, "fields") & drawFields.Draw(t, "fields")
+	set := drawFields.Draw(t, "fields")
+	set &= drawFields.Draw(t, "of them")
 	for i, f := range change {
 		if set&(1<<i) != 0 {
 			f()
