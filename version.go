@@ -42,10 +42,13 @@ func (t Timestamp) Time() time.Time { return time.UnixMilli(int64(t >> counterBi
 // Counter is the logical part.
 func (t Timestamp) Counter() uint16 { return uint16(t & counterMask) }
 
-// String is the time in RFC 3339 with milliseconds, '+' and the counter.
+// String is the time in RFC 3339 with milliseconds, '+' and the counter. [ParseTimestamp]
+// reads it.
 func (t Timestamp) String() string {
-	return fmt.Sprintf("%s+%d", t.Time().Format("2006-01-02T15:04:05.000Z07:00"), t.Counter())
+	return fmt.Sprintf("%s+%d", t.Time().Format(timestampLayout), t.Counter())
 }
+
+const timestampLayout = "2006-01-02T15:04:05.000Z07:00"
 
 // Version names one write and orders it among all others: by timestamp, then by
 // the bytes of the region, then by incarnation. Two different writes never have
@@ -67,7 +70,7 @@ func (v Version) Compare(w Version) int {
 	return v.Origin.Compare(w.Origin)
 }
 
-// String is the timestamp, '@' and the origin.
+// String is the timestamp, '@' and the origin. [ParseVersion] reads it.
 func (v Version) String() string { return v.Time.String() + "@" + v.Origin.String() }
 
 // Seq numbers the entries of one origin from 1 without a gap. It says which entries
@@ -90,5 +93,11 @@ func (r Receipt) IsZero() bool { return r == Receipt{} }
 // Version is the version that the write carries.
 func (r Receipt) Version() Version { return Version{Time: r.Time, Origin: r.Origin} }
 
-// String is the origin, '/' and the sequence number.
-func (r Receipt) String() string { return fmt.Sprintf("%s/%d", r.Origin, r.Seq) }
+// String is the version, '/' and the sequence number; empty for the zero Receipt.
+// [ParseReceipt] reads it.
+func (r Receipt) String() string {
+	if r.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%s/%d", r.Version(), r.Seq)
+}

@@ -130,7 +130,7 @@ func TestVersionNames(t *testing.T) {
 	v := fieldwise.Version{Time: 1<<16 | 7, Origin: fieldwise.Origin{Region: "eu-west-1", Incarnation: 0xbeef}}
 	assert.Equal(t, "1970-01-01T00:00:00.001Z+7@eu-west-1#beef", v.String())
 	receipt := fieldwise.Receipt{Origin: v.Origin, Seq: 42, Time: v.Time}
-	assert.Equal(t, "eu-west-1#beef/42", receipt.String())
+	assert.Equal(t, "1970-01-01T00:00:00.001Z+7@eu-west-1#beef/42", receipt.String())
 	assert.Equal(t, v, receipt.Version())
 }
 

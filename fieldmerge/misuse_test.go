@@ -200,6 +200,12 @@ func (m *misuse) tags() {
 	}
 	{
 		type Profile struct {
+			All string `merge:"*,lww"`
+		}
+		m.did("a name that patterns give a meaning", ofSchema[Profile](), bad)
+	}
+	{
+		type Profile struct {
 			Name string `merge:"name,lww"`
 			Nick string `merge:"name,lww"`
 		}

@@ -209,6 +209,8 @@ func (b *planner) fields(n *structNode, t reflect.Type, index []int, goName stri
 			b.problem(&at, "embedded without a tag; only structs can be embedded so: embed the struct itself, or add a tag")
 		case err != nil:
 			b.problem(&at, "%w", err)
+		case ok && (isWildcard(tag.name) || isWildcard(tag.group)):
+			b.problem(&at, "names \"*\" and \"**\" stand for others in patterns; use another name")
 		case ok && (!utf8.ValidString(tag.name) || len(tag.name) > MaxPathLen/4):
 			b.problem(&at, "the name %.40q is not UTF-8 of at most %d bytes", tag.name, MaxPathLen/4)
 		case ok:

@@ -94,9 +94,11 @@ func (p *pattern) matches(path []string) bool {
 	return len(path) == len(p.segments)
 }
 
+func isWildcard(segment string) bool { return segment == "*" || segment == "**" }
+
 func (r *rules) add(segments []string, policy crdt.Policy) {
 	r.extremes = r.extremes || mechanismOf(policy) != lattice.KindRegister
-	if slices.Contains(segments, "*") || slices.Contains(segments, "**") {
+	if slices.ContainsFunc(segments, isWildcard) {
 		r.patterns = append(r.patterns, pattern{segments, policy})
 		return
 	}

@@ -50,7 +50,6 @@ type Everything struct {
 	Title   string            `merge:"title,lww,was=heading"`
 	Any     any               `merge:"any,lww"`
 	Dotted  string            `merge:"a.b,lww"`
-	hidden  int               //nolint:unused // not exported: no field of the schema
 	Ignored func()            `merge:"-"`
 }
 

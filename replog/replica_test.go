@@ -376,6 +376,6 @@ func (c *countdown) Err() error {
 
 func TestErrorsReadWell(t *testing.T) {
 	err := &OutcomeError{Receipt: fieldwise.Receipt{Origin: fieldwise.Origin{Region: "a", Incarnation: 31}, Seq: 7}, Err: errMine}
-	require.EqualError(t, err, "replog: outcome of a write is unknown: a#1f/7: mine")
+	require.EqualError(t, err, "replog: outcome of a write is unknown: 1970-01-01T00:00:00.000Z+0@a#1f/7: mine")
 	require.True(t, errors.Is(err, errMine) && errors.Is(err, ErrOutcomeUnknown))
 }

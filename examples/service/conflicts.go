@@ -91,30 +91,24 @@ func (s *service) resolve(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(r.Body, &asked); err != nil {
 		return err
 	}
-	key := r.PathValue("key")
-	choice, err := s.choice(r.Context(), key, asked)
+	choice, err := choiceOf(asked)
 	if err != nil {
 		return err
 	}
-	receipt, err := s.profiles.Resolve(r.Context(), key, asked.Field, choice, options...)
+	receipt, err := s.profiles.Resolve(r.Context(), r.PathValue("key"), asked.Field, choice, options...)
 	return written(w, http.StatusNoContent, receipt, err)
 }
 
-func (s *service) choice(ctx context.Context, key string, asked resolution) (fieldmerge.Choice, error) {
+func choiceOf(asked resolution) (fieldmerge.Choice, error) {
 	switch {
 	case asked.Keep == "shown":
 		return fieldmerge.KeepShown(), nil
 	case asked.Keep == "version" && asked.Version != "":
-		siblings, err := s.profiles.Siblings(ctx, key, asked.Field)
+		v, err := fieldwise.ParseVersion(asked.Version)
 		if err != nil {
-			return fieldmerge.Choice{}, err
+			return fieldmerge.Choice{}, badRequest("version: %v", err)
 		}
-		for _, one := range siblings {
-			if one.Version.String() == asked.Version {
-				return fieldmerge.KeepVersion(one.Version), nil
-			}
-		}
-		return fieldmerge.Choice{}, fmt.Errorf("%w: no current value of %q was written at %.80q", fieldmerge.ErrSibling, asked.Field, asked.Version)
+		return fieldmerge.KeepVersion(v), nil
 	case asked.Keep == "value" && asked.Value != nil:
 		f, err := fieldAt(asked.Field)
 		if err != nil {

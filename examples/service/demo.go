@@ -181,7 +181,7 @@ func (p *pair) play(ctx context.Context, s *session, clock *demoClock) {
 // cut takes the link down once the write with the receipt is in both regions, and both know
 // that.
 func (p *pair) cut(ctx context.Context, s *session, header string) {
-	receipt, err := parseReceipt(strings.TrimPrefix(header, receiptHeader+": "))
+	receipt, err := fieldwise.ParseReceipt(strings.TrimPrefix(header, receiptHeader+": "))
 	if err == nil {
 		err = p.us.replica.WaitReplicated(ctx, receipt, p.eu.replica.Region())
 	}

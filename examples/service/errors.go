@@ -100,7 +100,7 @@ func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	var outcome *replog.OutcomeError
 	if errors.As(err, &outcome) { // a later request that carries it learns how the write went
-		w.Header().Set(receiptHeader, receiptText(outcome.Receipt))
+		w.Header().Set(receiptHeader, outcome.Receipt.String())
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")

@@ -35,7 +35,7 @@
 //
 // profile.go has the record and what becomes of it when regions disagree; the rest is HTTP:
 // service.go the routes, read.go, write.go, patch.go and conflicts.go what is behind them,
-// errors.go which error is which status, receipt.go, health.go, and region.go the start
+// errors.go which error is which status, health.go, and region.go the start
 // and the end of a region. demo.go plays the session, curl.go prints it.
 //
 // There is no authentication here: put the service behind something that has it, and

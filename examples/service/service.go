@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/replog"
 )
@@ -108,9 +109,9 @@ func (s *service) await(_ http.ResponseWriter, r *http.Request) error {
 	if text == "" {
 		return nil
 	}
-	receipt, err := parseReceipt(text)
+	receipt, err := fieldwise.ParseReceipt(text)
 	if err != nil {
-		return err
+		return badRequest("%s %.100q is no receipt; send one as a write has answered it", receiptHeader, text)
 	}
 	return s.replica.WaitApplied(r.Context(), receipt)
 }

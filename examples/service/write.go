@@ -76,7 +76,7 @@ func written(w http.ResponseWriter, status int, receipt fieldwise.Receipt, err e
 		return err
 	}
 	if !receipt.IsZero() {
-		w.Header().Set(receiptHeader, receiptText(receipt))
+		w.Header().Set(receiptHeader, receipt.String())
 	}
 	w.WriteHeader(status)
 	return nil

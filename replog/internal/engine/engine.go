@@ -192,7 +192,7 @@ func (e *Engine) Has(r fieldwise.Receipt) (bool, error) {
 		return false, nil
 	}
 	if at := e.index[r.Origin][r.Seq-1].time; at != r.Time {
-		return false, fmt.Errorf("%w: %v was written at %v, the receipt says %v", ErrReplaced, r, at, r.Time)
+		return false, fmt.Errorf("%w: what has the number of %v was written at %v", ErrReplaced, r, at)
 	}
 	return true, nil
 }
