@@ -110,16 +110,22 @@ func (d *records) Delete(ctx context.Context, key string, options ...WriteOption
 		}
 		if token != nil {
 			var changed []string
+			created := false
 			for rest := fields; len(rest) > 0; {
 				f, after, ok := lattice.CutField(rest)
 				if !ok {
 					return nil, errFieldEnds
 				}
-				if rest = after; token.missed(t, f.Body, at.Origin.Region) {
+				if rest = after; !token.missed(t, f.Body, at.Origin.Region) {
+					continue
+				}
+				if f.Kind == lattice.KindCreated {
+					created = true
+				} else {
 					changed = append(changed, string(f.Name))
 				}
 			}
-			if len(changed) > 0 {
+			if created || len(changed) > 0 {
 				return nil, d.rules.changedError(rec, changed, update{token: token, decode: d.face.decode})
 			}
 		}

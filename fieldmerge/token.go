@@ -237,8 +237,11 @@ func (img *image) values(p *plan) map[string]cell {
 // written. It matches [ErrChanged].
 type ChangedError struct {
 	Key       string
-	Recreated bool           // the record that the token tells of is gone; Fields is then empty
-	Fields    []ChangedField // by path
+	Recreated bool // the record that the token tells of is gone; Fields is then empty
+
+	// Fields are by path. They are empty, too, where a delete does not know that this region
+	// created the record as well, without fields.
+	Fields []ChangedField
 }
 
 // ChangedField is one field of a ChangedError, its values in the field's Go type or, in
@@ -254,6 +257,9 @@ type ChangedField struct {
 func (e *ChangedError) Error() string {
 	if e.Recreated {
 		return fmt.Sprintf("%v: it was deleted and created again", ErrChanged)
+	}
+	if len(e.Fields) == 0 {
+		return fmt.Sprintf("%v: it was created here, too, without fields", ErrChanged)
 	}
 	var paths []string
 	for _, f := range e.Fields {

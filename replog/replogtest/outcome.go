@@ -115,8 +115,11 @@ func (a *act) reallyChanged(e *fieldmerge.ChangedError) {
 	since := slices.DeleteFunc(slices.Clone(a.w.order), func(x *write) bool {
 		return x.region != a.r || a.under.held.has(x.id())
 	})
+	if !e.Recreated && len(e.Fields) == 0 && !slices.ContainsFunc(since, func(x *write) bool { return x.deletes || x.bare }) {
+		a.w.fail(oracleTokens, "%s refuses a delete since the record was created there, and nobody created it there since the token was read", a.r)
+	}
 	for _, f := range e.Fields {
-		if !slices.ContainsFunc(since, func(x *write) bool { return x.deletes || x.bare && f.Path == "" || x.touches(f.Path) }) {
+		if !slices.ContainsFunc(since, func(x *write) bool { return x.deletes || x.touches(f.Path) }) {
 			a.w.fail(oracleTokens, "%s refuses a write since %s changed there, and nobody changed it there since the token was read", a.r, fieldText(f.Path))
 		}
 	}
