@@ -98,6 +98,31 @@ func TestAnUnsetOfAMaxThatAConcurrentWriteHidesIsReported(t *testing.T) {
 	require.Equal(t, device{Price: ptr(4.0)}, got)
 }
 
+// A delete that knows of the largest value drops a smaller one that it does not know of:
+// each region tells, whichever of the two it took in first.
+func TestASmallerMaxThatADeleteDropsIsReported(t *testing.T) {
+	s := deviceSchema(t)
+	a, da := on(t, s, "a")
+	b, db := on(t, s, "b")
+	_, err := da.Create(ctx(), key, device{Best: 3})
+	require.NoError(t, err)
+	first := a.state
+	_, err = da.Delete(ctx(), key)
+	require.NoError(t, err)
+	_, err = db.Create(ctx(), key, device{Best: 1})
+	require.NoError(t, err)
+	mine := b.state
+	require.Empty(t, b.join(t, first))
+	for site, arrives := range map[*stepped][]byte{a: mine, b: a.state} {
+		found := site.join(t, arrives)
+		require.Len(t, found, 1)
+		require.Equal(t, fieldwise.ConflictDelete, found[0].Kind)
+		require.Equal(t, "best", found[0].Field)
+		require.Equal(t, fieldwise.Region("b"), found[0].Loser.Version.Origin.Region)
+		require.Equal(t, "\x01", string(found[0].Loser.Value))
+	}
+}
+
 func TestAMaxUnderATokenThatWasOvertakenIsNoConflict(t *testing.T) {
 	s := deviceSchema(t)
 	a, da := on(t, s, "a")
