@@ -2,6 +2,8 @@ package fieldmerge
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/fieldwise/fieldwise/crdt"
@@ -77,6 +79,16 @@ func NewDocumentSchema(options ...Option) (*DocumentSchema, error) {
 		return nil, err
 	}
 	return &DocumentSchema{rules: r, fingerprint: f.sum()}, nil
+}
+
+// Patterns returns the patterns that [Field] gave strategies to, in the order in which they
+// apply: exact paths, sorted, and then the others.
+func (s *DocumentSchema) Patterns() []string {
+	all := slices.Sorted(maps.Keys(s.byPath))
+	for _, p := range s.patterns {
+		all = append(all, JoinPath(p.segments...))
+	}
+	return all
 }
 
 // Merger returns the merger of records under this schema, for [fieldwise.CheckLaws] or

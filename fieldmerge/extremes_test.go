@@ -301,4 +301,9 @@ func TestASchemaTellsItsStrategies(t *testing.T) {
 	require.Equal(t, []fieldwise.Region{"c", "a"}, s.Ranks())
 	require.Equal(t, fieldmerge.Max, deviceSchema(t).Strategy("each.x"))
 	require.Nil(t, deviceSchema(t).Ranks())
+
+	d, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("z.**", fieldmerge.LWW),
+		fieldmerge.Field("b.*", fieldmerge.Max), fieldmerge.Field(`b.x\.y`, fieldmerge.Min), fieldmerge.Field("a", fieldmerge.Earliest))
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", `b.x\.y`, "z.**", "b.*"}, d.Patterns())
 }
