@@ -8,6 +8,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/value"
 )
 
 // act is a write that goes on.
@@ -22,6 +23,7 @@ type act struct {
 
 	doing string
 	under *reading // the token
+	asks  document // what it sets, by path; a whole record stands at ""
 	want  any      // what the record shall show; nil where that is not known
 
 	settled string // a field that is to have one value now
@@ -39,7 +41,22 @@ func (w *world) write(r *region) {
 
 func (a *act) sample() any      { return a.w.face.sample(a.rnd, a.w.step.plain) }
 func (a *act) change(v any) any { return a.w.face.change(a.rnd, v, a.w.step.plain) }
-func (a *act) token() *reading  { return a.w.reading(a.r, a.rnd) }
+
+// follow moves the fields of max and min of a record that was drawn on from those that
+// are shown.
+func (a *act) follow(v any) any {
+	if !a.live {
+		return v
+	}
+	return a.w.face.follow(a.rnd, a.shown, v)
+}
+
+func (a *act) patch() fieldmerge.Patch {
+	return a.w.face.patch(a.rnd, a.follow(a.w.face.sample(a.rnd, false)))
+}
+
+func (a *act) token() *reading { return a.w.reading(a.r, a.rnd) }
+
 func (a *act) sometimes() *reading {
 	if a.rnd.IntN(4) > 0 {
 		return nil
@@ -68,20 +85,25 @@ func (a *act) do(k kind) (fieldwise.Receipt, error) {
 		a.doing, a.want = "creates", a.sample()
 		return a.d.create(a.want)
 	case upsert:
-		a.doing, a.want = "upserts", a.sample()
+		a.doing, a.want = "upserts", a.follow(a.sample())
+		a.asks = document{"": a.want}
 		return a.d.upsert(func(any) any { return a.want })
 	case patch:
 		a.doing, a.under = "patches", a.sometimes()
-		return a.d.patch(a.w.face.patch(a.rnd, a.w.step.plain), a.under)
+		p := a.patch()
+		a.asks = p.Set
+		return a.d.patch(p, a.under)
 	case put:
 		if a.under = a.token(); a.under != nil {
-			a.doing = "puts"
-			return a.d.put(a.under, a.change(a.under.value))
+			to := a.change(a.under.value)
+			a.doing, a.asks = "puts", document{"": to}
+			return a.d.put(a.under, to)
 		}
 	case replace:
 		if from := a.token(); from != nil {
-			a.doing = "replaces"
-			return a.d.replace(from.value, a.change(from.value))
+			to := a.change(from.value)
+			a.doing, a.asks = "replaces", document{"": to}
+			return a.d.replace(from.value, to)
 		}
 	case resolve:
 		return a.resolve()
@@ -91,6 +113,7 @@ func (a *act) do(k kind) (fieldwise.Receipt, error) {
 	}
 	a.doing, a.under = "updates", a.sometimes()
 	to := a.change(a.shown)
+	a.asks = document{"": to}
 	if a.under == nil {
 		a.want = to
 	}
@@ -116,11 +139,15 @@ func (a *act) resolve() (fieldwise.Receipt, error) {
 		all := a.siblings(a.before.state, path)
 		one := all[a.rnd.IntN(len(all))]
 		a.chosen, a.chooses = string(one.Value), true
+		if one.Value != nil {
+			v, _ := value.Any(one.Value)
+			a.asks = document{path: v}
+		}
 		return a.d.resolve(path, fieldmerge.KeepVersion(one.Version), a.under)
 	}
-	for path, v := range a.w.face.patch(a.rnd, a.w.step.plain).Set {
+	for path, v := range a.patch().Set {
 		if slices.Contains(paths, path) {
-			a.settled = ""
+			a.settled, a.asks = "", document{path: v}
 			return a.d.resolve(path, fieldmerge.KeepValue(v), a.under)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,14 +26,15 @@ type Options struct {
 	Seed uint64
 
 	// Regions are the names of the regions: each history has the first two of them, or
-	// more. Name those that the schema ranks. Nil means five names of cloud regions; two is
-	// the least.
+	// more. Nil means the first five that the schema ranks, filled up with names of cloud
+	// regions, so name them only to have fewer; two is the least.
 	Regions []fieldwise.Region
 
 	// Sample makes one record: a value of the schema's struct type, or a map[string]any
 	// for documents. It depends on r alone. It should choose among few values, so that
-	// different writers often choose the same. Nil makes structs by their types, and
-	// documents of a few fields, of which some are values here and maps there.
+	// different writers often choose the same, and numbers, times or strings for fields of
+	// max and min. Nil makes structs by their types, and documents of the fields that the
+	// schema names and a few others, of which some are values here and maps there.
 	Sample func(r *rand.Rand) any
 
 	// AllowPolicyErrors accepts that a function of the schema fails or panics, so that
@@ -111,7 +113,7 @@ func newChecker(f face, o Options) (*checker, error) {
 		return nil, fmt.Errorf("Options.Histories is %d; zero means %d", o.Histories, defaultHistories)
 	}
 	if o.Regions == nil {
-		o.Regions = defaultRegions
+		o.Regions = regionsFor(f.ranks())
 	}
 	if len(o.Regions) < 2 {
 		return nil, fmt.Errorf("Options.Regions has %d names; conflicts need two regions", len(o.Regions))
@@ -134,6 +136,17 @@ func newChecker(f face, o Options) (*checker, error) {
 		first = rand.Uint64()
 	}
 	return &checker{Options: o, face: f, seeds: func(i int) uint64 { return mix(first + uint64(i)) }}, nil
+}
+
+// regionsFor are the regions that a schema ranks, filled up to as many as a history has.
+func regionsFor(ranks []fieldwise.Region) []fieldwise.Region {
+	all := ranks
+	for _, r := range defaultRegions {
+		if !slices.Contains(ranks, r) {
+			all = append(all, r)
+		}
+	}
+	return all[:len(defaultRegions)]
 }
 
 // finding is the shrunk failure of a history.

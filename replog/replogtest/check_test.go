@@ -17,6 +17,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 )
 
 var rewrite = flag.Bool("update", false, "rewrite the stories in testdata")
@@ -164,9 +165,17 @@ func TestConvergeTellsOfAPanic(t *testing.T) {
 	require.Regexp(t, `errors: panic at \S+TestConvergeTellsOfAPanic\S+, line \d+: no more samples`, r.fatal)
 }
 
+// fewer is a fifth of n under -short.
+func fewer(n int) int {
+	if testing.Short() {
+		n /= 5
+	}
+	return n
+}
+
 // A history is a matter of its seed, or nobody could play it again.
 func TestPropertyOneSeedIsOneHistory(t *testing.T) {
-	const n = 100
+	n := fewer(100)
 	c, err := newChecker(people(t), Options{Seed: 1})
 	require.NoError(t, err)
 	for i := range n {
@@ -183,7 +192,7 @@ func TestPropertyOneSeedIsOneHistory(t *testing.T) {
 
 // What the histories are for has to happen in them.
 func TestPropertyHistoriesHoldAllThatMatters(t *testing.T) {
-	const n = 500
+	n := fewer(500)
 	c, err := newChecker(people(t), Options{Seed: 1})
 	require.NoError(t, err)
 	happened := make(map[string]int)
@@ -215,6 +224,73 @@ func TestPropertyHistoriesHoldAllThatMatters(t *testing.T) {
 		}
 	}
 	require.Len(t, happened, 25)
+}
+
+// Writes of fields of max and min mostly go on: some are refused, and most are not.
+func TestPropertyFieldsOfMaxAndMinGoOn(t *testing.T) {
+	n := fewer(300)
+	c, err := newChecker(gauges(t), Options{Seed: 1})
+	require.NoError(t, err)
+	refused, highs, overtaken := 0, 0, 0
+	for i := range n {
+		w, f := c.run(draw(c.seeds(i), c.Regions))
+		require.Nil(t, f)
+		for _, l := range w.lines {
+			if strings.Contains(l.text, "goes in one direction") {
+				refused++
+			}
+		}
+		for _, x := range w.order {
+			if x.effects["high"] != "" {
+				highs++
+			}
+		}
+		for _, r := range w.regions {
+			if all, _ := siblingsAt(r.now.state, "high"); len(all) > 1 {
+				overtaken++
+			}
+		}
+	}
+	t.Logf("histories: %d, of %d writes of a max %d refused; several values in %d regions", n, highs+refused, refused, overtaken)
+	require.Greater(t, refused, n/10)
+	require.Greater(t, highs, 5*refused)
+	require.Greater(t, overtaken, n/10)
+}
+
+func TestPropertyHistoriesHaveTheRegionsThatAreRanked(t *testing.T) {
+	for want, ranks := range map[string][]fieldwise.Region{
+		"[us-east-1 eu-west-1 ap-south-1 sa-east-1 af-south-1]": nil,
+		"[mars-1 eu-west-1 us-east-1 ap-south-1 sa-east-1]":     {"mars-1", "eu-west-1"},
+		"[a b c d e]": {"a", "b", "c", "d", "e", "f"},
+	} {
+		require.Equal(t, want, fmt.Sprint(regionsFor(ranks)))
+	}
+}
+
+// Documents have the fields that the schema names, with values that they can hold.
+func TestPropertyDocumentsHaveTheFieldsOfTheSchema(t *testing.T) {
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("a.b", fieldmerge.Earliest),
+		fieldmerge.Field("score.*", fieldmerge.Max), fieldmerge.Field("phone", fieldmerge.Min), fieldmerge.Field("phone.home", fieldmerge.LWW))
+	require.NoError(t, err)
+	f := &documents{schema: schema}
+	r := rand.New(rand.NewPCG(1, 1))
+	seen := make(map[string]bool)
+	for range 1000 {
+		doc := f.sample(r, false)
+		for _, path := range []string{"a.b", "score.city", "score.zip", `score.x\.y`, "phone", "phone.home", "tags"} {
+			segments, err := fieldmerge.SplitPath(path)
+			require.NoError(t, err)
+			val := f.at(doc, segments)
+			if val == nil {
+				continue
+			}
+			seen[path] = true
+			if _, ok := extremeOf(schema.Strategy(path)); ok {
+				require.True(t, lattice.Ordered(val), "%s: %v", path, doc)
+			}
+		}
+	}
+	require.Len(t, seen, 6, "all but phone.home: %v", seen)
 }
 
 // A shrunk history fails, and without any of its steps it does not fail in this way.

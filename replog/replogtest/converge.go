@@ -11,6 +11,9 @@ func (w *world) converged() {
 	first := w.regions[0]
 	want, live := w.get(first)
 	shown := w.shown(first)
+	if live {
+		w.showsExtremes(first, want)
+	}
 	for _, r := range w.regions[1:] {
 		if !bytes.Equal(r.now.state, first.now.state) {
 			w.fail(oracleConverge, "%s and %s took in the same writes and hold different states", first, r)

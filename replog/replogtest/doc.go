@@ -18,7 +18,8 @@
 //	convergence   when everything has arrived, all regions hold the same bytes and show
 //	              the same record, however often it is read
 //	survival      each change of a field that was acknowledged is shown, or a write that
-//	              knew of it took its place, or conflict reports of all regions name it
+//	              knew of it took its place, or conflict reports of all regions name it;
+//	              a field of max shows it or more, one of min it or less
 //	round trip    what was written is what a reader in the same region gets, and a field
 //	              that was settled shows what it was settled on
 //	no-op         an update that changes nothing writes nothing
@@ -27,7 +28,8 @@
 //	              show: in its own region it is refused, what others wrote stays beside it
 //	policy        the schema's functions neither fail nor panic
 //	merge laws    on the states that come up; fieldwise.CheckLaws looks at more of them
-//	errors        no call fails that should not, and none panics
+//	errors        no call fails that should not, and none panics; fields of max and min
+//	              are written in their direction, and refused in the other
 //
 // Most of this is the library's business. A schema's own part are its functions
 // (fieldmerge.Custom), which have to depend on the values alone, the codecs of its types,
@@ -49,7 +51,8 @@
 // # Records
 //
 // Records are made from the struct's type, from few values, so that different writers
-// often choose the same. A type with a codec of its own gets the values that the codec
+// often choose the same; changes of fields of max and min mostly go on, a few go back and
+// are refused. A type with a codec of its own gets the values that the codec
 // reads from some common texts, or that its kind suggests. Where that is not enough, or
 // functions of the schema expect more of a value, give [Options].Sample.
 package replogtest

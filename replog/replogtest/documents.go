@@ -67,7 +67,8 @@ func (f *documents) open(host fieldwise.Host) (domain, error) {
 	}, nil
 }
 
-// Fields of the documents that are made: some are values here and maps there.
+// Fields of the documents that are made, beside those that the schema names: some are
+// values here and maps there.
 var (
 	documentFields = []string{"name", "phone", "address", "address", "address", "prefs", "tags"}
 	documentKeys   = []string{"city", "zip", "x.y"}
@@ -82,17 +83,59 @@ func (f *documents) sample(r *rand.Rand, plain bool) any {
 	if plain {
 		n = 1
 	}
+	named := f.schema.Patterns()
 	for range n {
-		doc[documentFields[r.IntN(len(documentFields))]] = documentValue(r, 0)
+		path := []string{documentFields[r.IntN(len(documentFields))]}
+		if len(named) > 0 && r.IntN(2) == 0 {
+			path = pathUnder(r, named[r.IntN(len(named))])
+		}
+		f.put(r, doc, path)
 	}
 	return doc
 }
 
-func documentValue(r *rand.Rand, depth int) any {
+// pathUnder makes a path that a pattern matches.
+func pathUnder(r *rand.Rand, pattern string) []string {
+	path, _ := fieldmerge.SplitPath(pattern)
+	for i, segment := range path {
+		if segment == "*" || segment == "**" {
+			path[i] = documentKeys[r.IntN(len(documentKeys))]
+		}
+	}
+	return path
+}
+
+// put sets a path to some value; a field of max or min above it is the end of it.
+func (f *documents) put(r *rand.Rand, doc document, path []string) {
+	for i, k := range path {
+		if i == len(path)-1 || f.ordered(path[:i+1]) {
+			doc[k] = f.value(r, path[:i+1], 0)
+			return
+		}
+		inner, ok := doc[k].(document)
+		if !ok {
+			inner = make(document)
+			doc[k] = inner
+		}
+		doc = inner
+	}
+}
+
+// ordered reports whether the field at a path is of max or min.
+func (f *documents) ordered(path []string) bool {
+	_, ok := extremeOf(f.strategy(fieldmerge.JoinPath(path...)))
+	return ok
+}
+
+func (f *documents) value(r *rand.Rand, path []string, depth int) any {
+	if f.ordered(path) {
+		return []any{int64(0), int64(1), int64(2), int64(3), 1.5}[r.IntN(5)]
+	}
 	if depth < 2 && r.IntN(3) == 0 {
 		m := make(document)
 		for range r.IntN(3) {
-			m[documentKeys[r.IntN(len(documentKeys))]] = documentValue(r, depth+1)
+			k := documentKeys[r.IntN(len(documentKeys))]
+			m[k] = f.value(r, append(slices.Clone(path), k), depth+1)
 		}
 		return m
 	}
@@ -102,10 +145,33 @@ func documentValue(r *rand.Rand, depth int) any {
 func (f *documents) change(r *rand.Rand, v any, plain bool) any {
 	doc, _ := v.(document)
 	for range changesOfWrite(r, plain) {
-		doc = changeDocument(r, doc, f.sample(r, false).(document))
+		doc = changeDocument(r, doc, f.follow(r, doc, f.sample(r, false)).(document))
 	}
 	return doc
 }
+
+func (f *documents) follow(r *rand.Rand, now, v any) any {
+	was, _ := now.(document)
+	drawn, _ := v.(document)
+	return onward{r, f.made == nil}.document(f.strategy, nil, was, drawn)
+}
+
+func (f *documents) at(v any, path []string) []byte {
+	for _, segment := range path {
+		doc, _ := v.(document)
+		inner, ok := doc[segment]
+		if !ok {
+			return nil
+		}
+		v = inner
+	}
+	encoded, _ := value.Append(nil, v)
+	return encoded
+}
+
+func (f *documents) strategy(path string) fieldmerge.Strategy { return f.schema.Strategy(path) }
+
+func (f *documents) ranks() []fieldwise.Region { return f.schema.Ranks() }
 
 // changeDocument copies a document with one entry changed to what another one has
 // there, or removed.
@@ -145,8 +211,8 @@ func changeDocument(r *rand.Rand, to, from document) document {
 	return to
 }
 
-func (f *documents) patch(r *rand.Rand, _ bool) fieldmerge.Patch {
-	doc := f.sample(r, false).(document)
+func (f *documents) patch(r *rand.Rand, v any) fieldmerge.Patch {
+	doc := v.(document)
 	var path []string
 	for len(doc) > 0 {
 		k := slices.Sorted(maps.Keys(doc))[r.IntN(len(doc))]

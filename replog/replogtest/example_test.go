@@ -15,6 +15,7 @@ type Profile struct {
 }
 
 func TestProfilesConverge(t *testing.T) {
+	t.Parallel()
 	schema, err := fieldmerge.NewSchema[Profile](fieldmerge.Custom("plan", func(siblings []fieldmerge.Sibling[string]) (string, error) {
 		return siblings[0].Value, nil
 	}))

@@ -22,7 +22,11 @@ type face interface {
 	open(fieldwise.Host) (domain, error)
 	sample(r *rand.Rand, plain bool) any
 	change(r *rand.Rand, v any, plain bool) any // a copy with one or two fields changed
-	patch(r *rand.Rand, plain bool) fieldmerge.Patch
+	follow(r *rand.Rand, now, v any) any        // v, its fields of max and min mostly beyond those of now
+	patch(r *rand.Rand, v any) fieldmerge.Patch // of one field, to what v has there
+	at(v any, path []string) []byte             // what a record, or a value, has at a path, encoded
+	strategy(path string) fieldmerge.Strategy
+	ranks() []fieldwise.Region
 	differ(a, b any) string // where two records differ; empty: nowhere
 	name() string
 	text(v any) string // a record as people read it
@@ -183,14 +187,24 @@ func (f *typed[T]) sample(r *rand.Rand, plain bool) any {
 func (f *typed[T]) change(r *rand.Rand, v any, plain bool) any {
 	to := reflect.ValueOf(v)
 	for range changesOfWrite(r, plain) {
-		to = change(r, to, reflect.ValueOf(f.sample(r, false)))
+		to = change(r, to, f.onward(r).record(to, reflect.ValueOf(f.sample(r, false))))
 	}
 	return to.Interface()
 }
 
-func (f *typed[T]) patch(r *rand.Rand, _ bool) fieldmerge.Patch {
-	return patchOf(r, reflect.ValueOf(f.sample(r, false)))
+func (f *typed[T]) onward(r *rand.Rand) onward { return onward{r, f.made == nil} }
+
+func (f *typed[T]) follow(r *rand.Rand, now, v any) any {
+	return f.onward(r).record(reflect.ValueOf(now), reflect.ValueOf(v)).Interface()
 }
+
+func (f *typed[T]) patch(r *rand.Rand, v any) fieldmerge.Patch { return patchOf(r, reflect.ValueOf(v)) }
+
+func (f *typed[T]) at(v any, path []string) []byte { return at(reflect.ValueOf(v), path) }
+
+func (f *typed[T]) strategy(path string) fieldmerge.Strategy { return f.schema.Strategy(path) }
+
+func (f *typed[T]) ranks() []fieldwise.Region { return f.schema.Ranks() }
 
 func (f *typed[T]) differ(a, b any) string { return differ("", reflect.ValueOf(a), reflect.ValueOf(b)) }
 

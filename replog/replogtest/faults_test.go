@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,6 +59,15 @@ func people(t testing.TB) face {
 	return typedFace[person](t, fieldmerge.Ranks("us-east-1", "eu-west-1"))
 }
 
+// gauge has fields of all three kinds.
+type gauge struct {
+	High int    `merge:"high,max"`
+	Low  int    `merge:"low,min"`
+	Name string `merge:"name,lww"`
+}
+
+func gauges(t testing.TB) face { return typedFace[gauge](t) }
+
 func withPlan(t testing.TB, policy func([]fieldmerge.Sibling[string]) (string, error)) face {
 	return typedFace[chosen](t, fieldmerge.Custom("plan", policy))
 }
@@ -92,14 +102,23 @@ func (m mergerFault) plant() plant {
 }
 
 // supersede marks items of a live record as superseded.
-func supersede(state []byte, which func(items []lattice.Item, i int) bool) []byte {
-	life, rest, _ := wire.Uint(state)
-	if life%2 == 0 {
+func supersede(state []byte, which func(k lattice.Kind, items []lattice.Item, i int) bool) []byte {
+	return rewritten(state, func(k lattice.Kind, items []lattice.Item, i int) lattice.Item {
+		it := items[i]
+		if which(k, items, i) {
+			it = lattice.Item{Index: it.Index, Time: it.Time, Superseded: true}
+		}
+		return it
+	})
+}
+
+// rewritten is the state of a live record with other items in its fields.
+func rewritten(state []byte, to func(k lattice.Kind, items []lattice.Item, i int) lattice.Item) []byte {
+	_, fields, live, err := cutState(state)
+	if err != nil || !live {
 		return state
 	}
-	table, fields, _ := lattice.Cut(rest)
-	out := append([]byte(nil), state[:len(state)-len(fields)]...)
-	_ = table
+	out := slices.Clone(state[:len(state)-len(fields)])
 	for len(fields) > 0 {
 		f, after, _ := lattice.CutField(fields)
 		fields = after
@@ -110,24 +129,28 @@ func supersede(state []byte, which func(items []lattice.Item, i int) bool) []byt
 			items = append(items, it)
 		}
 		f.Body = nil
-		for i, it := range items {
-			if which(items, i) {
-				it = lattice.Item{Index: it.Index, Time: it.Time, Superseded: true}
-			}
-			f.Body = lattice.AppendItem(f.Body, it)
+		for i := range items {
+			f.Body = lattice.AppendItem(f.Body, to(f.Kind, items, i))
 		}
 		out = lattice.AppendField(out, f)
 	}
 	return out
 }
 
-func older(items []lattice.Item, i int) bool {
+func older(_ lattice.Kind, items []lattice.Item, i int) bool {
 	return slices.ContainsFunc(items, func(it lattice.Item) bool { return !it.Superseded && it.Time > items[i].Time })
+}
+
+// larger says which values of a field of max are not the smallest.
+func larger(k lattice.Kind, items []lattice.Item, i int) bool {
+	return k == lattice.KindMax && len(items[i].Value) > 0 && slices.ContainsFunc(items, func(it lattice.Item) bool {
+		return len(it.Value) > 0 && lattice.Compare(items[i].Value, it.Value) > 0
+	})
 }
 
 // inWindow decides between two values of a field by their origins where they are near in
 // time, and else by their times.
-func inWindow(items []lattice.Item, i int) bool {
+func inWindow(_ lattice.Kind, items []lattice.Item, i int) bool {
 	const window = 4 << 16 // 4 ms
 	for j, it := range items {
 		if j == i || it.Superseded || items[i].Superseded {
@@ -176,6 +199,32 @@ type domainFault struct {
 	domain
 	putUnder    func(d domain, under *reading, to any) (fieldwise.Receipt, error)
 	afterUpdate func(d domain) (fieldwise.Receipt, error)
+	patched     func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error)
+	listed      func(path string, all []fieldmerge.Sibling[any])
+	got         func(v any) any
+}
+
+func (d domainFault) patch(p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+	if d.patched != nil {
+		return d.patched(d.domain, p, under)
+	}
+	return d.domain.patch(p, under)
+}
+
+func (d domainFault) siblings(path string) ([]fieldmerge.Sibling[any], error) {
+	all, err := d.domain.siblings(path)
+	if d.listed != nil {
+		d.listed(path, all)
+	}
+	return all, err
+}
+
+func (d domainFault) get() (any, error) {
+	v, err := d.domain.get()
+	if d.got != nil && err == nil {
+		v = d.got(v)
+	}
+	return v, err
 }
 
 func (d domainFault) put(under *reading, to any) (fieldwise.Receipt, error) {
@@ -262,7 +311,7 @@ var faults = []fault{
 	{name: "a merger whose ties go to what comes in", oracle: oracleLaws, says: "a + b is not b + a", face: people, plant: mergerFault{
 		merge: func(m fieldwise.Merger, dst, a, b []byte) ([]byte, error) {
 			joined, err := m.Merge(dst, a, b)
-			return supersede(joined, func(items []lattice.Item, i int) bool {
+			return supersede(joined, func(_ lattice.Kind, items []lattice.Item, i int) bool {
 				for j, it := range items {
 					if j != i && !it.Superseded && !items[i].Superseded && it.Time == items[i].Time {
 						return bytesIndex(b, it) && !bytesIndex(b, items[i])
@@ -298,6 +347,69 @@ var faults = []fault{
 			return found
 		},
 	}.plant()},
+
+	{name: "a merger that keeps the smaller of two values of a max", oracle: oracleLaws, says: "(a + b) + c", face: gauges, plant: mergerFault{
+		merge: func(m fieldwise.Merger, dst, a, b []byte) ([]byte, error) {
+			joined, err := m.Merge(dst, a, b)
+			return supersede(joined, larger), err
+		},
+	}.plant()},
+	{name: "a reporter that takes what a max does not show for lost", oracle: oracleReports, says: "what the field is for", face: gauges, plant: mergerFault{
+		conflicts: func(found []fieldwise.Conflict, state, delta []byte) []fieldwise.Conflict {
+			before, _ := siblingsAt(state, "high")
+			joined, _ := fieldmerge.Merger{}.Merge(nil, state, delta)
+			after, _ := siblingsAt(joined, "high")
+			for _, s := range after {
+				if most := best(lattice.Extreme(lattice.KindMax), after); s.Value != nil && string(s.Value) != string(most) && len(before) < len(after) {
+					found = append(found, fieldwise.Conflict{Kind: fieldwise.ConflictUpdate, Field: "high", Loser: s, Policy: "max"})
+				}
+			}
+			return found
+		},
+	}.plant()},
+	{name: "a domain that shows the smaller of two values of a max", oracle: oracleConverge, says: "and the max is", face: gauges, plant: plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, listed: func(path string, all []fieldmerge.Sibling[any]) {
+			if path == "high" && len(all) == 2 && !all[0].Absent && !all[1].Absent {
+				all[0].Shown, all[1].Shown = !all[0].Shown, !all[1].Shown
+			}
+		}}
+	}}},
+	{name: "a domain whose records show a min that is too large", oracle: oracleConverge, says: "and the min is", face: gauges, plant: plant{domain: func(w *world, d domain) domain {
+		return domainFault{domain: d, got: func(v any) any {
+			g := v.(gauge)
+			if w.step.id < 0 { // in the end
+				g.Low++
+			}
+			return g
+		}}
+	}}},
+	{name: "a store that lets a max go back", oracle: oracleErrors, says: "an ErrDirection was due", face: gauges, plant: plant{store: func(r *region) fieldwise.Store {
+		return storeFault{r, func(r *region, change changeFunc) (fieldwise.Receipt, error) {
+			return r.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+				if r.w.act.under == nil {
+					state = lowered(state)
+				}
+				return change(dst, state, at)
+			})
+		}}
+	}}},
+	{name: "a domain that refuses what goes on", oracle: oracleErrors, says: "does not go back in high", face: gauges, plant: plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, patched: func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+			if _, ok := p.Set["high"]; ok {
+				return fieldwise.Receipt{}, &fieldmerge.FieldError{Field: "high", Err: fieldmerge.ErrDirection}
+			}
+			return d.patch(p, under)
+		}}
+	}}},
+	{name: "a domain that refuses what goes back and writes it", oracle: oracleErrors, says: "goes in one direction", face: gauges, plant: plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, patched: func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+			receipt, err := d.patch(p, under)
+			if errors.Is(err, fieldmerge.ErrDirection) {
+				_, _ = d.patch(fieldmerge.Patch{Unset: slices.Sorted(maps.Keys(p.Set))}, nil)
+			}
+			return receipt, err
+		}}
+	}}},
 
 	{name: "a store that ignores tokens", oracle: oracleTokens, says: "which the token does not show", face: people, plant: plant{domain: func(_ *world, d domain) domain {
 		return domainFault{domain: d, putUnder: func(d domain, under *reading, to any) (fieldwise.Receipt, error) { return d.replace(under.value, to) }}
@@ -335,6 +447,17 @@ var faults = []fault{
 	}}},
 }
 
+// lowered is a state whose fields of max have a very small value.
+func lowered(state []byte) []byte {
+	return rewritten(state, func(k lattice.Kind, items []lattice.Item, i int) lattice.Item {
+		it := items[i]
+		if k == lattice.KindMax && len(it.Value) > 0 && !it.IsAbsent() {
+			it.Value = wire.AppendInt(nil, -100)
+		}
+		return it
+	})
+}
+
 // bytesIndex reports whether a state has the timestamp of an item; good enough for a fault.
 func bytesIndex(state []byte, it lattice.Item) bool {
 	return strings.Contains(string(state), string(lattice.AppendItem(nil, it)[1:]))
@@ -343,6 +466,7 @@ func bytesIndex(state []byte, it lattice.Item) bool {
 func TestSurvivalChecksFindPlantedFaults(t *testing.T) {
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
+			t.Parallel()
 			c, err := newChecker(fault.face(t), Options{Seed: 1})
 			require.NoError(t, err)
 			c.plant = fault.plant

@@ -19,6 +19,10 @@ func (a *act) outcome(receipt fieldwise.Receipt, err error) {
 		w.tell("%s %s the record%s, and is refused: %v", a.r, a.doing, a.underText(), changed)
 		a.reallyChanged(changed)
 		return
+	case errors.Is(err, fieldmerge.ErrDirection):
+		a.refused(a.doing, receipt, err, err)
+		a.goesBack(err)
+		return
 	case err != nil:
 		w.fail(oracleErrors, "%s %s the record%s: %v", a.r, a.doing, a.underText(), err)
 	case made == nil && !receipt.IsZero():
@@ -28,6 +32,9 @@ func (a *act) outcome(receipt fieldwise.Receipt, err error) {
 	}
 	if made != nil && a.under != nil {
 		a.keptTheRest(made)
+	}
+	if made != nil {
+		a.goesOn(made)
 	}
 	a.isSettled()
 	a.roundTrip()
@@ -104,6 +111,52 @@ func (a *act) keptTheRest(made *write) {
 			if !made.deletes && !slices.ContainsFunc(after, func(s fieldwise.Sibling) bool { return s.Version == x.version }) {
 				w.fail(oracleTokens, "%s takes the place of %s in %s, which the token does not show: both should stay",
 					w.name(made), w.name(x), fieldText(path))
+			}
+		}
+	}
+}
+
+// goesBack demands of a refusal that the write does go back in the field of max or min that
+// is named.
+func (a *act) goesBack(err error) {
+	w := a.w
+	named := (*fieldmerge.FieldError)(nil)
+	if !errors.As(err, &named) {
+		w.fail(oracleErrors, "%s %s the record%s: the error names no field: %v", a.r, a.doing, a.underText(), err)
+	}
+	w.tell("%s %s the record%s, and is refused: %v", a.r, a.doing, a.underText(), named)
+	e, ok := w.extreme(named.Field)
+	asked, now := a.asked(named.Field), best(e, a.siblings(a.before.state, named.Field))
+	if !ok || asked == nil || now == nil || !e.Beyond(now, asked) {
+		w.fail(oracleErrors, "%s %s the record%s and is refused, and does not go back in %s from %s to %s: %v", a.r, a.doing, a.underText(),
+			fieldText(named.Field), valueText(string(now)), valueText(string(asked)), err)
+	}
+}
+
+// asked is the encoded value that the writer asked for at a path; nil for none.
+func (a *act) asked(path string) []byte {
+	for at, v := range a.asks {
+		if at != "" && at != path && !below(path, at) {
+			continue
+		}
+		rest, _ := fieldmerge.SplitPath(path)
+		if at != "" {
+			above, _ := fieldmerge.SplitPath(at)
+			rest = rest[len(above):]
+		}
+		return a.w.face.at(v, rest)
+	}
+	return nil
+}
+
+// goesOn demands that a write that was acknowledged does not go back in a field of max or min.
+func (a *act) goesOn(made *write) {
+	for _, path := range slices.Sorted(maps.Keys(made.effects)) {
+		e, ok := a.w.extreme(path)
+		if val := made.effects[path]; ok && val != unset {
+			if now := best(e, a.siblings(a.before.state, path)); now != nil && e.Beyond(now, []byte(val)) {
+				a.w.fail(oracleErrors, "%s takes %s, a field of %s, from %s back to %s: an ErrDirection was due",
+					a.w.name(made), fieldText(path), e.Name(), valueText(string(now)), valueText(val))
 			}
 		}
 	}

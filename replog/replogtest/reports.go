@@ -24,6 +24,15 @@ func (w *world) reported(r *region, c fieldwise.Conflict) {
 		w.fail(oracleReports, "%s reports that %s lost %s of %s, which wrote %s there",
 			r, w.name(loser), valueText(string(c.Loser.Value)), fieldText(c.Field), effectText(wrote, ok))
 	}
+	switch _, ok := w.extreme(c.Field); c.Kind {
+	case fieldwise.ConflictMechanism:
+		w.fail(oracleReports, "%s reports that %s was written under another schema, and all have one", r, fieldText(c.Field))
+	case fieldwise.ConflictUpdate, fieldwise.ConflictCreate, fieldwise.ConflictPolicy:
+		if ok && wrote != unset {
+			w.fail(oracleReports, "%s reports that %s of %s lost: that readers see another value is what the field is for",
+				r, valueText(wrote), fieldText(c.Field))
+		}
+	}
 	// A record that was created anew may show what the one before it showed. Of two
 	// markers of one map either may be reported, and the map shows all the same. And what
 	// beat an unset may be hidden in its turn, by the shape.

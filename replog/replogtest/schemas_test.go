@@ -25,10 +25,14 @@ func schemaOf[T any](t testing.TB, options ...fieldmerge.Option) *fieldmerge.Sch
 	return s
 }
 
-// histories are 250, or 5,000 under FIELDWISE_LONG=1, or as many as FIELDWISE_HISTORIES says.
+// histories are 250, or 50 under -short, or 5,000 under FIELDWISE_LONG=1, or as many as
+// FIELDWISE_HISTORIES says.
 func histories(t testing.TB) (o replogtest.Options) {
 	t.Helper()
 	o.Histories = 250
+	if testing.Short() {
+		o.Histories = 50
+	}
 	if os.Getenv("FIELDWISE_LONG") == "1" {
 		o.Histories = 5000
 	}
@@ -38,6 +42,32 @@ func histories(t testing.TB) (o replogtest.Options) {
 		o.Histories = n
 	}
 	return o
+}
+
+// counted is a test that notes how many histories it is told of.
+type counted struct {
+	testing.TB
+	histories int
+}
+
+func (c *counted) Logf(format string, args ...any) {
+	c.Helper()
+	_, _ = fmt.Sscanf(fmt.Sprintf(format, args...), "histories: %d,", &c.histories)
+	c.TB.Logf(format, args...)
+}
+
+func checkSchema[T any](t *testing.T, schema *fieldmerge.Schema[T], o replogtest.Options) {
+	t.Helper()
+	c := &counted{TB: t}
+	replogtest.CheckSchema(c, schema, o)
+	require.Equal(t, o.Histories, c.histories, "histories")
+}
+
+func checkDocuments(t *testing.T, schema *fieldmerge.DocumentSchema, o replogtest.Options) {
+	t.Helper()
+	c := &counted{TB: t}
+	replogtest.CheckDocuments(c, schema, o)
+	require.Equal(t, o.Histories, c.histories, "histories")
 }
 
 type flat struct {
@@ -50,7 +80,8 @@ type flat struct {
 }
 
 func TestSurvivalOfAFlatStruct(t *testing.T) {
-	replogtest.CheckSchema(t, schemaOf[flat](t, fieldmerge.Ranks("eu-west-1", "us-east-1")), histories(t))
+	t.Parallel()
+	checkSchema(t, schemaOf[flat](t, fieldmerge.Ranks("eu-west-1", "us-east-1")), histories(t))
 }
 
 type street struct {
@@ -75,7 +106,8 @@ type nested struct {
 }
 
 func TestSurvivalOfNestedStructs(t *testing.T) {
-	replogtest.CheckSchema(t, schemaOf[nested](t, fieldmerge.Ranks("ap-south-1")), histories(t))
+	t.Parallel()
+	checkSchema(t, schemaOf[nested](t, fieldmerge.Ranks("ap-south-1")), histories(t))
 }
 
 type device struct {
@@ -92,7 +124,8 @@ type maps struct {
 }
 
 func TestSurvivalOfMaps(t *testing.T) {
-	replogtest.CheckSchema(t, schemaOf[maps](t), histories(t))
+	t.Parallel()
+	checkSchema(t, schemaOf[maps](t), histories(t))
 }
 
 type offer struct {
@@ -104,7 +137,8 @@ type offer struct {
 }
 
 func TestSurvivalOfGroups(t *testing.T) {
-	replogtest.CheckSchema(t, schemaOf[offer](t, fieldmerge.Ranks("eu-west-1")), histories(t))
+	t.Parallel()
+	checkSchema(t, schemaOf[offer](t, fieldmerge.Ranks("eu-west-1")), histories(t))
 }
 
 type plan string
@@ -148,7 +182,8 @@ func accountSchema(t testing.TB) *fieldmerge.Schema[account] {
 }
 
 func TestSurvivalUnderCustomPolicies(t *testing.T) {
-	replogtest.CheckSchema(t, accountSchema(t), histories(t))
+	t.Parallel()
+	checkSchema(t, accountSchema(t), histories(t))
 }
 
 type level uint8
@@ -187,22 +222,64 @@ type types struct {
 	} `merge:"whole,lww"`
 }
 
+type meter struct {
+	Best  int                `merge:"best,max"`
+	Seen  time.Time          `merge:"seen,max"`
+	Rev   string             `merge:"rev,max"`
+	Left  uint8              `merge:"left,min"`
+	Price *float64           `merge:"price,min"`
+	Each  map[string]int64   `merge:"each,each=max"`
+	Parts map[string]counter `merge:"parts,each=nested"`
+	Name  string             `merge:"name,lww"`
+}
+
+type counter struct {
+	High  time.Duration `merge:"high,max"`
+	Level *uint16       `merge:"level,min"`
+	Note  string        `merge:"note,priority"`
+}
+
+func TestSurvivalOfMaxAndMin(t *testing.T) {
+	t.Parallel()
+	checkSchema(t, schemaOf[meter](t, fieldmerge.Ranks("mars-1", "sa-east-1")), histories(t))
+}
+
+func TestSurvivalOfMaxWithASampleOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	o := histories(t)
+	o.Sample = func(r *rand.Rand) any {
+		return meter{Best: r.IntN(20), Rev: strconv.Itoa(r.IntN(20)), Left: uint8(r.IntN(20)), Name: "x"}
+	}
+	checkSchema(t, schemaOf[meter](t, fieldmerge.Ranks("mars-1")), o)
+}
+
+func TestSurvivalOfMaxInDocuments(t *testing.T) {
+	t.Parallel()
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("score.*", fieldmerge.Max),
+		fieldmerge.Field("best", fieldmerge.Max), fieldmerge.Field("address.zip", fieldmerge.Min), fieldmerge.Field("low.**", fieldmerge.Min))
+	require.NoError(t, err)
+	checkDocuments(t, schema, histories(t))
+}
+
 func TestSurvivalOfTypesWithCodecs(t *testing.T) {
-	replogtest.CheckSchema(t, schemaOf[types](t), histories(t))
+	t.Parallel()
+	checkSchema(t, schemaOf[types](t), histories(t))
 }
 
 func TestSurvivalWithASampleOfOnesOwn(t *testing.T) {
+	t.Parallel()
 	o := histories(t)
 	o.Regions = []fieldwise.Region{"a", "b", "c"}
 	o.Sample = func(r *rand.Rand) any {
 		return flat{Name: []string{"Asha", "Ravi"}[r.IntN(2)], Age: 18 + r.IntN(3)}
 	}
-	replogtest.CheckSchema(t, schemaOf[flat](t, fieldmerge.Ranks("b")), o)
+	checkSchema(t, schemaOf[flat](t, fieldmerge.Ranks("b")), o)
 }
 
 func TestSurvivalOfDocuments(t *testing.T) {
+	t.Parallel()
 	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Ranks("eu-west-1", "ap-south-1"),
 		fieldmerge.Field("address.*", fieldmerge.Priority), fieldmerge.Field("phone", fieldmerge.Earliest))
 	require.NoError(t, err)
-	replogtest.CheckDocuments(t, schema, histories(t))
+	checkDocuments(t, schema, histories(t))
 }

@@ -36,7 +36,7 @@ func (w *world) survivedBy(silence string, counts func(report) bool) {
 }
 
 func (w *world) lost(x *write, path, val string, shown map[string]string, counts func(report) bool) bool {
-	if isVisible(path, val, shown) {
+	if isVisible(path, val, shown) || w.isOvertaken(x, path, val, shown) {
 		return false
 	}
 	if slices.ContainsFunc(w.order, func(y *write) bool {
@@ -45,7 +45,7 @@ func (w *world) lost(x *write, path, val string, shown map[string]string, counts
 		return false
 	}
 	return !slices.ContainsFunc(w.reports, func(r report) bool {
-		return counts(r) && r.Field == path && (r.Loser.Version == x.version || r.Loser.Value != nil && string(r.Loser.Value) == val)
+		return counts(r) && r.Field == path && (r.Loser.Version == x.version || r.Loser.Value != nil && string(r.Loser.Value) == val || w.overtakes(&r, x, val))
 	})
 }
 
@@ -61,6 +61,22 @@ func isVisible(path, val string, shown map[string]string) bool {
 		}
 	}
 	return got == val && (ok || val == unset)
+}
+
+// isOvertaken reports whether a field of max or min shows something beyond what x wrote
+// there, in the record that x wrote to.
+func (w *world) isOvertaken(x *write, path, val string, shown map[string]string) bool {
+	e, ok := w.extreme(path)
+	got := shown[path]
+	return ok && val != unset && got != unset && lifeOf(w.regions[0].now.state) == x.life && e.Beyond([]byte(got), []byte(val))
+}
+
+// overtakes reports whether what a report names was beyond a value of x in a field of max
+// or min, and so was to be seen in its place.
+func (w *world) overtakes(r *report, x *write, val string) bool {
+	e, ok := w.extreme(r.Field)
+	y := w.find(r.Loser.Version)
+	return ok && val != unset && y != nil && y.life == x.life && r.Loser.Value != nil && e.Beyond(r.Loser.Value, []byte(val))
 }
 
 // concurrent counts pairs of writes that gave one field different values without

@@ -35,6 +35,7 @@ type changes struct {
 	effects map[string]string // by path: the encoded value, or unset
 	bare    bool              // it creates a record without fields
 	deletes bool
+	life    uint64 // of the record: odd, and higher each time that it is created again
 }
 
 // newWrite reads from a delta what it does.
@@ -52,7 +53,7 @@ func (w *write) id() int { return w.step.id }
 // that it does not come from the code that reads records.
 func changesOf(delta []byte) (changes, error) {
 	table, fields, live, err := cutState(delta)
-	c := changes{effects: make(map[string]string), deletes: !live}
+	c := changes{effects: make(map[string]string), deletes: !live, life: lifeOf(delta)}
 	for err == nil && live && len(fields) > 0 {
 		f, rest, ok := lattice.CutField(fields)
 		if !ok {
@@ -80,20 +81,33 @@ func pathsOf(state []byte) (paths []string, live bool, err error) {
 		if !ok {
 			return nil, false, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
 		}
-		if fields = rest; f.Kind == lattice.KindRegister {
+		if fields = rest; f.Kind != lattice.KindCreated {
 			paths = append(paths, string(f.Name))
 		}
 	}
 	return paths, live, err
 }
 
-// siblingsAt lists the values of a field that are current in a state.
+// siblingsAt lists the values of a field that are current in a state. Under one schema a
+// field is of one kind.
 func siblingsAt(state []byte, path string) ([]fieldwise.Sibling, error) {
 	table, fields, live, err := cutState(state)
-	if err != nil || !live {
-		return nil, err
+	for err == nil && live && len(fields) > 0 {
+		f, rest, ok := lattice.CutField(fields)
+		if !ok {
+			return nil, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
+		}
+		if fields = rest; f.Kind != lattice.KindCreated && string(f.Name) == path {
+			return lattice.Siblings(nil, table, f.Body)
+		}
 	}
-	return lattice.Siblings(nil, table, lattice.FindField(fields, path, lattice.KindRegister))
+	return nil, err
+}
+
+// lifeOf is zero where the record was never created.
+func lifeOf(state []byte) uint64 {
+	life, _, _ := wire.Uint(state)
+	return life
 }
 
 func cutState(state []byte) (table lattice.Table, fields []byte, live bool, err error) {
