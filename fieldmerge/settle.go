@@ -42,7 +42,7 @@ func (d *records) Resolve(ctx context.Context, key, path string, choice Choice, 
 	return d.update(ctx, "resolve "+path+" of", key, options, func(rec record) (update, error) {
 		if choice.kind == keepValue {
 			c, settles, err := d.face.set(rec, path, choice.value)
-			return update{changes: c, settles: settles}, err
+			return update{changes: c, settles: settles, rests: map[string]bool{settles: settles != path}}, err
 		}
 		_, fields, err := rec.fields()
 		if err != nil {

@@ -163,10 +163,11 @@ func (a *act) goesOn(made *write) {
 }
 
 // reallyChanged demands of a refusal that this region did change what it names since
-// the token's read.
+// the token's read. A patch of a group's field rests on the others, whoever changed them.
 func (a *act) reallyChanged(e *fieldmerge.ChangedError) {
+	anybody := a.doing == "patches" || a.doing == "settles"
 	since := slices.DeleteFunc(slices.Clone(a.w.order), func(x *write) bool {
-		return x.region != a.r || a.under.held.has(x.id())
+		return x.region != a.r && !anybody || a.under.held.has(x.id())
 	})
 	if !e.Recreated && len(e.Fields) == 0 && !slices.ContainsFunc(since, func(x *write) bool { return x.deletes || x.bare }) {
 		a.w.fail(oracleTokens, "%s refuses a delete since the record was created there, and nobody created it there since the token was read", a.r)
