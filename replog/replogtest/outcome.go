@@ -149,15 +149,18 @@ func (a *act) asked(path string) []byte {
 	return nil
 }
 
-// goesOn demands that a write that was acknowledged does not go back in a field of max or min.
+// goesOn demands that a write that was acknowledged takes no field of max or min back. Under
+// a token it may set less than what is there, and beside it.
 func (a *act) goesOn(made *write) {
 	for _, path := range slices.Sorted(maps.Keys(made.effects)) {
 		e, ok := a.w.extreme(path)
-		if val := made.effects[path]; ok && val != unset {
-			if now := best(e, a.siblings(a.before.state, path)); now != nil && e.Beyond(now, []byte(val)) {
-				a.w.fail(oracleErrors, "%s takes %s, a field of %s, from %s back to %s: an ErrDirection was due",
-					a.w.name(made), fieldText(path), e.Name(), valueText(string(now)), valueText(val))
-			}
+		if !ok || made.effects[path] == unset {
+			continue
+		}
+		was, is := best(e, a.siblings(a.before.state, path)), best(e, a.siblings(a.r.now.state, path))
+		if was != nil && e.Beyond(was, is) {
+			a.w.fail(oracleErrors, "%s takes %s, a field of %s, from %s back to %s: an ErrDirection was due",
+				a.w.name(made), fieldText(path), e.Name(), valueText(string(was)), valueText(string(is)))
 		}
 	}
 }
