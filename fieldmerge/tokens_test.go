@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -58,9 +59,22 @@ type structCards[T any] struct {
 	t      require.TestingT
 }
 
-// isGroup knows the groups of the structs here.
+// isGroup reports whether a group of the struct, or of one in it, is stored at the path.
 func (structCards[T]) isGroup(path string) bool {
-	return slices.Contains([]string{"g", "price", "place", "span"}, path)
+	return hasGroup(reflect.TypeFor[T](), path[strings.LastIndexByte(path, '.')+1:])
+}
+
+func hasGroup(t reflect.Type, name string) bool {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	for i := 0; t.Kind() == reflect.Struct && i < t.NumField(); i++ {
+		tag := t.Field(i).Tag.Get("merge")
+		if strings.HasSuffix(tag, ",group="+name) || strings.HasSuffix(tag, "nested") && hasGroup(t.Field(i).Type, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c structCards[T]) on(r *region) *fieldmerge.Domain[T] {
