@@ -367,3 +367,19 @@ func TestLawsUnderCustomPolicies(t *testing.T) {
 		}, none, func(*region) {}))
 	})
 }
+
+// What shows is the map, whatever a policy computes of its marker and another value: setting
+// the path to just that is a write like any other.
+func TestSettingWhatAPolicyComputesUnderAMapThatShowsIsWritten(t *testing.T) {
+	s := newSchema(t, fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("f", "custom=nothing"),
+		fieldmerge.Custom("nothing", func([]fieldmerge.Sibling[any]) (any, error) { return nil, nil }))
+	a, b := newSite(t, s, "a"), newSite(t, s, "b")
+	a.create(4, doc{"f": doc{"x": 0}})
+	a.take(b.create(3, doc{"f": 5}))
+	a.shows(doc{"f": doc{"x": int64(0)}})
+	a.set(10, doc{"f": nil})
+	a.shows(doc{"f": nil})
+	siblings, err := a.domain.Siblings(ctx(), key, "f")
+	require.NoError(t, err)
+	require.Equal(t, []fieldmerge.Sibling[any]{{Version: version(10, "a"), Shown: true}}, siblings)
+}

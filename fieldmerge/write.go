@@ -165,7 +165,7 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 	seen := v.visible()
 	c.keepShape(current, seen)
 	settled, settles := c[u.settles]
-	c.dropNoOps(current, seen)
+	c.dropNoOps(v, current, seen)
 	if settles {
 		if f := v.find(u.settles); f != nil && f.siblings > 1 {
 			c[u.settles] = settled
@@ -336,10 +336,14 @@ func nested(c changes) bool {
 }
 
 // dropNoOps removes changes that the record shows already. A map is there to be unset
-// even where nothing but the fields below it says so.
-func (c changes) dropNoOps(current, seen leaves) {
+// even where nothing but the fields below it says so; and a value that a policy computes,
+// and the shape hides, is there only once it is written.
+func (c changes) dropNoOps(v *view, current, seen leaves) {
 	for path, val := range c {
 		if val == nil && seen[path] != nil {
+			continue
+		}
+		if f := v.find(path); val != nil && f != nil && f.hidden && f.sibling.Version.IsZero() {
 			continue
 		}
 		if old, ok := current[path]; bytes.Equal(old, val) && ok == (val != nil) {
