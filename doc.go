@@ -24,9 +24,11 @@
 //
 // # Where things are
 //
-//   - crdt: the merge mechanisms; a multi-value register in this release
+//   - crdt: the merge mechanisms; a multi-value register in this release, and max and min
+//     as fields of records
 //   - lww, regionpriority: whole records under one policy
-//   - fieldmerge: records that merge field by field
+//   - fieldmerge: records that merge field by field, as Go structs and JSON-shaped
 //   - replog: the replicated log that stores and ships the changes
+//   - replog/replogtest: a test of a service's own schema
 //   - examples/profiles: a program that shows all of it in a few seconds
 package fieldwise

@@ -133,8 +133,8 @@ func (d *records) Delete(ctx context.Context, key string, options ...WriteOption
 	})
 }
 
-// Len counts the live records. It looks at the key of every one: its cost grows with the
-// domain.
+// Len counts the live records. One that comes or goes meanwhile may count or not. It looks
+// at the key of every one: its cost grows with the domain.
 func (d *records) Len(ctx context.Context) (n int, err error) {
 	for _, err := range d.store.Keys(ctx, "") {
 		if err != nil {
