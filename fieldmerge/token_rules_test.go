@@ -258,30 +258,22 @@ func TestUnsettingAStructUnsetsWhatOnlyAnotherReleaseKnowsOf(t *testing.T) {
 		X string `merge:"x,lww"`
 		Y string `merge:"y,lww"`
 	}
-	one, err := fieldmerge.NewSchema[struct {
+	type older struct {
 		N *part `merge:"n,nested"`
-	}]()
-	require.NoError(t, err)
-	two, err := fieldmerge.NewSchema[struct {
+	}
+	type newer struct {
 		N *wider `merge:"n,nested"`
-	}]()
+	}
+	one, err := fieldmerge.NewSchema[older]()
+	require.NoError(t, err)
+	two, err := fieldmerge.NewSchema[newer]()
 	require.NoError(t, err)
 	site, first := on(t, one, "a")
 	second, err := fieldmerge.Open(site, "d", two)
 	require.NoError(t, err)
-	_, err = second.Upsert(ctx(), key, func(p *struct {
-		N *wider `merge:"n,nested"`
-	}) error {
-		p.N = &wider{"x", "y"}
-		return nil
-	})
+	_, err = second.Upsert(ctx(), key, func(p *newer) error { p.N = &wider{"x", "y"}; return nil })
 	require.NoError(t, err)
-	_, err = first.Update(ctx(), key, func(p *struct {
-		N *part `merge:"n,nested"`
-	}) error {
-		p.N = nil
-		return nil
-	})
+	_, err = first.Update(ctx(), key, func(p *older) error { p.N = nil; return nil })
 	require.NoError(t, err)
 	got, err := second.Get(ctx(), key)
 	require.NoError(t, err)
