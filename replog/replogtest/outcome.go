@@ -150,14 +150,20 @@ func (a *act) asked(path string) []byte {
 }
 
 // goesOn demands that a write that was acknowledged takes no field of max or min back. Under
-// a token it may set less than what is there, and beside it.
+// a token it may set less than what is there, and beside it; and where the token's reader
+// knew of writes that have not arrived here, what is here may have been unset there.
 func (a *act) goesOn(made *write) {
+	ahead := a.under != nil && a.under.knew&^a.before.held != 0
 	for _, path := range slices.Sorted(maps.Keys(made.effects)) {
 		e, ok := a.w.extreme(path)
 		if !ok || made.effects[path] == unset {
 			continue
 		}
-		was, is := best(e, a.siblings(a.before.state, path)), best(e, a.siblings(a.r.now.state, path))
+		before := slices.DeleteFunc(a.siblings(a.before.state, path), func(s fieldwise.Sibling) bool {
+			x := a.w.find(s.Version)
+			return ahead && x != nil && a.under.knew.has(x.id())
+		})
+		was, is := best(e, before), best(e, a.siblings(a.r.now.state, path))
 		if was != nil && e.Beyond(was, is) {
 			a.w.fail(oracleErrors, "%s takes %s, a field of %s, from %s back to %s: an ErrDirection was due",
 				a.w.name(made), fieldText(path), e.Name(), valueText(string(was)), valueText(string(is)))
