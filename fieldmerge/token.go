@@ -91,6 +91,9 @@ func ParseToken(text string) (Token, error) {
 		return Token{}, fmt.Errorf("%w: it is empty; use one that Read returned", ErrToken)
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err == nil && base64.RawURLEncoding.EncodedLen(len(b)) != len(text) {
+		err = errors.New("line breaks in it") // which the decoder passes over
+	}
 	if err != nil {
 		return Token{}, fmt.Errorf("%w: %.20q is not what Token.String returns: %w", ErrToken, text, err)
 	}
