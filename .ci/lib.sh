@@ -109,6 +109,8 @@ histories() {
   FIELDWISE_LONG=1 go test -run 'Property|Laws|Converge|Survival|Crash|Kill' \
     -count=1 -v -timeout "$timeout" "$@" ./... >"$log" 2>&1 || rc=$?
   if ((rc)); then
+    # What failed may stand far up: its names and seeds first, then the end of it all.
+    grep -nE '^ *(--- FAIL|FAIL|panic:)|rapid.seed=|_SEED=|failed after' "$log" | head -n 60
     quiet <"$log" | tail -n 400
     return "$rc"
   fi

@@ -25,7 +25,7 @@ func schemaOf[T any](t testing.TB, options ...fieldmerge.Option) *fieldmerge.Sch
 	return s
 }
 
-// histories are 250, or 50 under -short, or 5,000 under FIELDWISE_LONG=1, or as many as
+// histories are 250, or 50 under -short, or 2,000 under FIELDWISE_LONG=1, or as many as
 // FIELDWISE_HISTORIES says.
 func histories(t testing.TB) (o replogtest.Options) {
 	t.Helper()
@@ -34,7 +34,7 @@ func histories(t testing.TB) (o replogtest.Options) {
 		o.Histories = 50
 	}
 	if os.Getenv("FIELDWISE_LONG") == "1" {
-		o.Histories = 5000
+		o.Histories = 2000
 	}
 	if s := os.Getenv("FIELDWISE_HISTORIES"); s != "" {
 		n, err := strconv.Atoi(s)
