@@ -318,12 +318,12 @@ func survivalOfFields(t *testing.T, how mode, n, long int) {
 }
 
 // Causal delivery, each delta once: what the log does. Reports are true as well.
-func TestSurvivalOfFieldsUnderCausalDelivery(t *testing.T) { survivalOfFields(t, causal, 3000, 6000) }
+func TestSurvivalOfFieldsUnderCausalDelivery(t *testing.T) { survivalOfFields(t, causal, 1500, 6000) }
 
 // Any order, losses that a full state heals, repeats, restarts: everything converges and
 // still nothing disappears in silence.
 func TestSurvivalAndConvergenceOfFieldsInChaos(t *testing.T) {
-	survivalOfFields(t, chaotic, 3000, 6000)
+	survivalOfFields(t, chaotic, 1500, 6000)
 }
 
 // wholeActs are random writes of whole records.
@@ -383,19 +383,19 @@ func ranks(t *testing.T) crdt.Policy {
 }
 
 func TestSurvivalOfLWWUnderCausalDelivery(t *testing.T) {
-	survivalOfWhole(t, lww.Policy{}, causal, 3000, 3000)
+	survivalOfWhole(t, lww.Policy{}, causal, 1000, 3000)
 }
 
 func TestSurvivalAndConvergenceOfLWWInChaos(t *testing.T) {
-	survivalOfWhole(t, lww.Policy{}, chaotic, 3000, 3000)
+	survivalOfWhole(t, lww.Policy{}, chaotic, 1000, 3000)
 }
 
 func TestSurvivalOfPriorityUnderCausalDelivery(t *testing.T) {
-	survivalOfWhole(t, ranks(t), causal, 3000, 3000)
+	survivalOfWhole(t, ranks(t), causal, 1000, 3000)
 }
 
 func TestSurvivalAndConvergenceOfPriorityInChaos(t *testing.T) {
-	survivalOfWhole(t, ranks(t), chaotic, 3000, 3000)
+	survivalOfWhole(t, ranks(t), chaotic, 1000, 3000)
 }
 
 var _ = slices.Sorted[string]
