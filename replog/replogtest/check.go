@@ -102,6 +102,8 @@ type checker struct {
 	plant plant
 	seeds func(i int) uint64
 
+	tries int // how many histories are played to understand one that fails
+
 	writes, conflicts, concurrent int
 }
 
@@ -135,7 +137,7 @@ func newChecker(f face, o Options) (*checker, error) {
 	if first == 0 {
 		first = rand.Uint64()
 	}
-	return &checker{Options: o, face: f, seeds: func(i int) uint64 { return mix(first + uint64(i)) }}, nil
+	return &checker{Options: o, face: f, tries: shrinkRuns, seeds: func(i int) uint64 { return mix(first + uint64(i)) }}, nil
 }
 
 // regionsFor are the regions that a schema ranks, filled up to as many as a history has.
@@ -182,7 +184,7 @@ func (c *checker) check() *finding {
 // again plays a history that failed some times more. A policy that depends on more than
 // its values may make anything fail, and shows what it is another time.
 func (c *checker) again(h *history, f *failure) *failure {
-	for range 50 {
+	for range min(50, c.tries) {
 		if _, g := c.run(h); g != nil && g.oracle == oracleConverge {
 			return g
 		}

@@ -470,6 +470,9 @@ func TestSurvivalChecksFindPlantedFaults(t *testing.T) {
 			c, err := newChecker(fault.face(t), Options{Seed: 1})
 			require.NoError(t, err)
 			c.plant = fault.plant
+			if testing.Short() {
+				c.tries = 10 // the stories are told by others
+			}
 			found := c.check()
 			require.NotNil(t, found, "not found in %d histories", c.Histories)
 			story := found.story(t.Name())
@@ -486,7 +489,7 @@ func TestSurvivalChecksFindPlantedFaults(t *testing.T) {
 // A policy that fails may be what the service wants.
 func TestConvergeWithPolicyErrorsAllowed(t *testing.T) {
 	f := withPlan(t, func([]fieldmerge.Sibling[string]) (string, error) { return "", errors.New("ask me later") })
-	c, err := newChecker(f, Options{Histories: 100, AllowPolicyErrors: true})
+	c, err := newChecker(f, Options{Histories: fewer(100), AllowPolicyErrors: true})
 	require.NoError(t, err)
 	found := c.check()
 	if found != nil {

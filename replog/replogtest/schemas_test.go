@@ -25,13 +25,13 @@ func schemaOf[T any](t testing.TB, options ...fieldmerge.Option) *fieldmerge.Sch
 	return s
 }
 
-// histories are 250, or 50 under -short, or 2,000 under FIELDWISE_LONG=1, or as many as
+// histories are 180, or 25 under -short, or 2,000 under FIELDWISE_LONG=1, or as many as
 // FIELDWISE_HISTORIES says.
 func histories(t testing.TB) (o replogtest.Options) {
 	t.Helper()
-	o.Histories = 250
+	o.Histories = 180
 	if testing.Short() {
-		o.Histories = 50
+		o.Histories = 25
 	}
 	if os.Getenv("FIELDWISE_LONG") == "1" {
 		o.Histories = 2000

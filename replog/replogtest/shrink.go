@@ -10,7 +10,7 @@ const shrinkRuns = 3000
 func (c *checker) shrink(h *history, f *failure) *failure {
 	runs := 0
 	try := func(candidate *history) bool {
-		if runs++; runs > shrinkRuns {
+		if runs++; runs > c.tries {
 			return false
 		}
 		_, g := c.run(candidate)
@@ -20,7 +20,7 @@ func (c *checker) shrink(h *history, f *failure) *failure {
 		h, f = candidate, g
 		return true
 	}
-	for again := true; again && runs < shrinkRuns; {
+	for again := true; again && runs < c.tries; {
 		again = false
 		if h.chaos && try(h.with(func(h *history) { h.chaos = false })) {
 			again = true
