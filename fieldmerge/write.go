@@ -84,7 +84,7 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 		return nil, err
 	}
 	for path, val := range asked {
-		if _, ok := c[path]; !ok {
+		if _, ok := c[path]; !ok && r.kind(path) == lattice.KindRegister {
 			c[path] = val
 		}
 	}
@@ -189,8 +189,8 @@ func (r *rules) checkOrdered(path string, val []byte) error {
 }
 
 // checkDirections refuses changes that go back in a field of max or min. Under a token one
-// that only another region's write has overtaken since is dropped instead: the field shows
-// more than it already.
+// that goes on from what the reader was shown, and was overtaken since, is dropped instead:
+// the field shows more than it already.
 func (r *rules) checkDirections(t lattice.Table, fields []byte, u update) error {
 	if !r.extremes {
 		return nil
@@ -209,9 +209,11 @@ func (r *rules) checkDirections(t lattice.Table, fields []byte, u update) error 
 			return err
 		case now == nil || bytes.Equal(now, val) || e.Beyond(val, now):
 			return nil
-		case u.token != nil && u.token.values[path].val != nil && e.Beyond(val, u.token.values[path].val):
-			delete(u.changes, path)
-			return nil
+		case u.token != nil && u.token.values[path].hash == nil:
+			if read := u.token.values[path].val; read == nil || e.Beyond(val, read) {
+				delete(u.changes, path)
+				return nil
+			}
 		}
 		return &FieldError{Field: path, Err: fmt.Errorf("%w: %v is written, and the %s is %v", ErrDirection, u.decode(path, val), e.Name(), u.decode(path, now))}
 	})

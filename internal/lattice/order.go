@@ -11,30 +11,28 @@ import (
 // Ordered reports whether a value is of a kind that [Compare] orders by what it means: a
 // number, a time or a string.
 func Ordered(val []byte) bool {
-	switch wire.KindOf(val) {
-	case wire.KindUint, wire.KindInt, wire.KindFloat, wire.KindTime, wire.KindString:
-		return true
-	}
-	return false
+	return classOf(val) != others
 }
 
-// Compare orders any two values: numbers by size, whatever their kinds, times by their
-// instants, strings by their bytes. NaN is below all other numbers; equal numbers of
-// different kinds, all values of other kinds, and values of different kinds, are ordered by
-// their encoded bytes.
+// Compare orders any two values: numbers by size, whatever their kinds, then times by
+// their instants, then strings by their bytes, and all others before them. NaN is below all
+// other numbers; equal numbers of different kinds, and the others, are ordered by their
+// encoded bytes.
 func Compare(a, b []byte) int {
-	ka, kb := wire.KindOf(a), wire.KindOf(b)
-	c := 0
+	ca, cb := classOf(a), classOf(b)
+	c := cmp.Compare(ca, cb)
 	switch {
-	case isNumber(ka) && isNumber(kb):
+	case c != 0:
+		return c
+	case ca == numbers:
 		c = compareNumbers(a, b)
-	case ka == wire.KindTime && kb == wire.KindTime:
+	case ca == times:
 		ta, _, errA := wire.Time(a)
 		tb, _, errB := wire.Time(b)
 		if errA == nil && errB == nil {
 			c = ta.Compare(tb)
 		}
-	case ka == wire.KindString && kb == wire.KindString:
+	case ca == texts:
 		sa, _, errA := wire.RawString(a)
 		sb, _, errB := wire.RawString(b)
 		if errA == nil && errB == nil {
@@ -44,8 +42,26 @@ func Compare(a, b []byte) int {
 	return cmp.Or(c, bytes.Compare(a, b))
 }
 
-func isNumber(k wire.Kind) bool {
-	return k == wire.KindUint || k == wire.KindInt || k == wire.KindFloat
+// class is what values can be compared within.
+type class uint8
+
+const (
+	others class = iota
+	numbers
+	times
+	texts
+)
+
+func classOf(val []byte) class {
+	switch wire.KindOf(val) {
+	case wire.KindUint, wire.KindInt, wire.KindFloat:
+		return numbers
+	case wire.KindTime:
+		return times
+	case wire.KindString:
+		return texts
+	}
+	return others
 }
 
 func compareNumbers(a, b []byte) int {

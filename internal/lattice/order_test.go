@@ -1,6 +1,7 @@
 package lattice
 
 import (
+	"bytes"
 	"math"
 	"math/big"
 	"testing"
@@ -68,4 +69,29 @@ func TestOtherValuesCompareByWhatTheyAre(t *testing.T) {
 	for _, val := range [][]byte{wire.AppendNil(nil), wire.AppendBool(nil, true), wire.AppendBin(nil, []byte("x")), {0x90}, {0x80}} {
 		require.False(t, Ordered(val))
 	}
+}
+
+// A total order of values of all kinds: whoever shows the largest of several shows one that
+// none is larger than, whatever their order.
+func TestPropertyCompareIsATotalOrder(t *testing.T) {
+	draw := func(t *rapid.T) []byte {
+		switch rapid.IntRange(0, 5).Draw(t, "class") {
+		case 0:
+			return wire.AppendString(nil, rapid.SampledFrom([]string{"", "a", "b", "ab"}).Draw(t, "text"))
+		case 1:
+			return wire.AppendTime(nil, time.UnixMilli(rapid.Int64Range(-2, 2).Draw(t, "ms")))
+		case 2:
+			return rapid.SampledFrom([][]byte{{0xc0}, {0xc2}, {0xc3}, {0x80}, {0x90}, {0xc4, 0}}).Draw(t, "other")
+		}
+		n, _ := drawNumber(t)
+		return n
+	}
+	histories(t, 5000, 50000, func(t *rapid.T) {
+		a, b, c := draw(t), draw(t), draw(t)
+		require.Equal(t, Compare(a, b), -Compare(b, a))
+		require.Equal(t, bytes.Equal(a, b), Compare(a, b) == 0)
+		if Compare(a, b) <= 0 && Compare(b, c) <= 0 {
+			require.LessOrEqual(t, Compare(a, c), 0, "%x %x %x", a, b, c)
+		}
+	})
 }
