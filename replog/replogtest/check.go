@@ -27,7 +27,7 @@ type Options struct {
 
 	// Regions are the names of the regions: each history has the first two of them, or
 	// more. Nil means the first five that the schema ranks, filled up with names of cloud
-	// regions, so name them only to have fewer; two is the least.
+	// regions, so name them only to have others; two to seven.
 	Regions []fieldwise.Region
 
 	// Sample makes one record: a value of the schema's struct type, or a map[string]any
@@ -44,7 +44,10 @@ type Options struct {
 
 var defaultRegions = []fieldwise.Region{"us-east-1", "eu-west-1", "ap-south-1", "sa-east-1", "af-south-1"}
 
-const defaultHistories = 500
+const (
+	defaultHistories = 500
+	maxRegions       = 7
+)
 
 // CheckSchema fails the test if records of the schema diverge, lose a write in silence,
 // or break another promise that the package comment lists. It logs how many histories,
@@ -117,8 +120,8 @@ func newChecker(f face, o Options) (*checker, error) {
 	if o.Regions == nil {
 		o.Regions = regionsFor(f.ranks())
 	}
-	if len(o.Regions) < 2 {
-		return nil, fmt.Errorf("Options.Regions has %d names; conflicts need two regions", len(o.Regions))
+	if n := len(o.Regions); n < 2 || n > maxRegions {
+		return nil, fmt.Errorf("Options.Regions has %d names; 2 to %d are needed: conflicts need two regions, and histories are short", n, maxRegions)
 	}
 	seen := make(map[fieldwise.Region]bool)
 	for _, r := range o.Regions {
