@@ -11,45 +11,6 @@ import (
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
-// Kind names the mechanism of a field. Kinds are below 0x20 and names hold no byte
-// below 0x20, so that the kind ends the name and plain byte order of name and kind
-// together is the order of names.
-type Kind byte
-
-const (
-	// KindRegister is a multi-value register.
-	KindRegister Kind = 1
-	// KindMax is a register of which readers see the largest value, in the order of Compare,
-	// and that is only written upwards: that a reader does not see the other values is what
-	// such a field means, and no conflict.
-	KindMax Kind = 2
-	// KindMin is KindMax the other way round.
-	KindMin Kind = 3
-	// KindCreated is a register that holds no value for readers: it gives a record that
-	// was created without fields a version, under the empty name.
-	KindCreated Kind = 0x1f
-)
-
-// joins reports whether this release knows how to join fields of the kind.
-func (k Kind) joins() bool {
-	return k == KindRegister || k == KindMax || k == KindMin || k == KindCreated
-}
-
-// String is the name that tags give the kind.
-func (k Kind) String() string {
-	switch k {
-	case KindRegister:
-		return "one value"
-	case KindMax:
-		return "max"
-	case KindMin:
-		return "min"
-	case KindCreated:
-		return "created"
-	}
-	return fmt.Sprintf("kind %d", byte(k))
-}
-
 const firstNameByte = 0x20
 
 // Field is one named mechanism of a record. Fields follow each other to the end of
@@ -166,7 +127,7 @@ func joinFields(dst, a, b []byte) ([]byte, error) {
 			dst, start = BeginBin(dst)
 			dst = append(dst, key...)
 			var err error
-			if dst, err = joinItems(dst, ca[len(key):], cb[len(key):]); err != nil {
+			if dst, err = joinBodies(dst, Kind(key[len(key)-1]), ca[len(key):], cb[len(key):]); err != nil {
 				return nil, err
 			}
 			dst = EndBin(dst, start)
@@ -209,13 +170,19 @@ const (
 	takeBoth
 )
 
+func joinBodies(dst []byte, k Kind, a, b []byte) ([]byte, error) {
+	form, _ := k.body()
+	return form.join(dst, a, b)
+}
+
 // quickWinner decides between two bodies of one field where one of them is the join:
 // plain values of the same origin, above all.
 func quickWinner(k Kind, a, b []byte) (winner, error) {
-	if !k.joins() {
+	form, ok := k.body()
+	if !ok {
 		return 0, unsupported(k)
 	}
-	if isOneItem(a) && isOneItem(b) && a[0]>>headShift == b[0]>>headShift {
+	if form == items && isOneItem(a) && isOneItem(b) && a[0]>>headShift == b[0]>>headShift {
 		ta, tb := binary.BigEndian.Uint64(a[1:]), binary.BigEndian.Uint64(b[1:])
 		switch {
 		case ta > tb:
@@ -240,7 +207,11 @@ func renumberFields(dst, b []byte, to renumbering) ([]byte, bool) {
 		dst, start = BeginBin(dst)
 		dst = append(dst, f.Name...)
 		dst = append(dst, byte(f.Kind))
-		if dst, ok = renumberItems(dst, f.Body, to); !ok {
+		form, ok := f.Kind.body()
+		if !ok {
+			return nil, false
+		}
+		if dst, ok = form.renumber(dst, f.Body, to); !ok {
 			return nil, false
 		}
 		dst, b = EndBin(dst, start), rest
@@ -267,22 +238,20 @@ func checkFields(b []byte, origins int, used *usage) error {
 		if last != nil && bytes.Compare(last, key) >= 0 {
 			return malformed("fields are not sorted")
 		}
-		if k := Kind(key[n-1]); !k.joins() {
+		k := Kind(key[n-1])
+		form, ok := k.body()
+		if !ok {
 			return unsupported(k)
 		}
-		if Kind(key[n-1]) == KindCreated && n > 1 {
+		if k == KindCreated && n > 1 {
 			return malformed("a name on the mark of a record without fields")
 		}
-		if err := checkItems(body, origins, used); err != nil {
+		if err := form.check(body, origins, used); err != nil {
 			return fmt.Errorf("field %q: %w", key[:n-1], err)
 		}
 		last, b = key, rest
 	}
 	return nil
-}
-
-func unsupported(k Kind) error {
-	return fmt.Errorf("%w: kind %d; a newer release wrote it", fieldwise.ErrUnsupportedKind, k)
 }
 
 // FindField returns the body of the field, or nil.
@@ -319,14 +288,14 @@ func Context(t Table, fields []byte) (map[fieldwise.Origin]fieldwise.Timestamp, 
 		if !ok {
 			return nil, malformed("field ends early")
 		}
-		for b := f.Body; len(b) > 0; {
-			it, after, ok := CutItem(b)
-			if !ok || it.Index >= len(origins) {
-				return nil, malformed("register ends inside an item")
+		if form, known := f.Kind.body(); !known || !form.times(f.Body, func(i int, t fieldwise.Timestamp) bool {
+			if i >= len(origins) {
+				return false
 			}
-			o := origins[it.Index]
-			seen[o] = max(seen[o], it.Time)
-			b = after
+			seen[origins[i]] = max(seen[origins[i]], t)
+			return true
+		}) {
+			return nil, malformed("field ends early")
 		}
 		fields = rest
 	}

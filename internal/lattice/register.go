@@ -180,6 +180,17 @@ func renumberItems(dst, b []byte, to renumbering) ([]byte, bool) {
 	return dst, true
 }
 
+func itemTimes(b []byte, yield func(index int, t fieldwise.Timestamp) bool) bool {
+	for len(b) > 0 {
+		it, rest, ok := CutItem(b)
+		if !ok || !yield(it.Index, it.Time) {
+			return false
+		}
+		b = rest
+	}
+	return true
+}
+
 // usage notes which origins of a table are used.
 type usage struct {
 	low  uint64

@@ -1,12 +1,16 @@
 package lattice
 
-import "github.com/fieldwise/fieldwise/internal/wire"
+import (
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/wire"
+)
 
-// body is what stands behind the table of a state.
+// body is the form of what stands behind the table of a state, or in a field.
 type body uint8
 
 const (
-	items  body = iota // one register
+	items  body = iota // a register
+	counts             // a counter
 	fields             // fields to the end
 	seen               // the context of a tombstone
 )
@@ -15,6 +19,8 @@ func (k body) renumber(dst, b []byte, to renumbering) ([]byte, bool) {
 	switch k {
 	case items:
 		return renumberItems(dst, b, to)
+	case counts:
+		return renumberCounts(dst, b, to)
 	case fields:
 		return renumberFields(dst, b, to)
 	}
@@ -25,6 +31,8 @@ func (k body) check(b []byte, origins int, used *usage) error {
 	switch k {
 	case items:
 		return checkItems(b, origins, used)
+	case counts:
+		return checkCounts(b, origins, used)
 	case fields:
 		return checkFields(b, origins, used)
 	}
@@ -35,10 +43,24 @@ func (k body) join(dst, a, b []byte) ([]byte, error) {
 	switch k {
 	case items:
 		return joinItems(dst, a, b)
+	case counts:
+		return joinCounts(dst, a, b)
 	case fields:
 		return joinFields(dst, a, b)
 	}
 	return joinSeen(dst, a, b)
+}
+
+// times calls yield with the highest timestamps, one or several an origin, that a field's
+// body holds until yield returns false. It returns false then, too, and where the body ends early.
+func (k body) times(b []byte, yield func(index int, t fieldwise.Timestamp) bool) bool {
+	switch k {
+	case items:
+		return itemTimes(b, yield)
+	case counts:
+		return countTimes(b, yield)
+	}
+	return false
 }
 
 func check(state []byte, kind body) error {
@@ -82,6 +104,9 @@ func Cut(state []byte) (t Table, b []byte, ok bool) {
 // CheckRegister verifies a register state, table and items, that came from outside.
 func CheckRegister(state []byte) error { return check(state, items) }
 
+// CheckCounter verifies a counter state, table and counts, that came from outside.
+func CheckCounter(state []byte) error { return check(state, counts) }
+
 // CheckFields verifies table and fields that came from outside.
 func CheckFields(state []byte) error { return check(state, fields) }
 
@@ -90,6 +115,9 @@ func CheckSeen(state []byte) error { return check(state, seen) }
 
 // JoinRegisters appends the join of two register states.
 func JoinRegisters(dst, a, b []byte) ([]byte, error) { return join(dst, a, b, items) }
+
+// JoinCounters appends the join of two counter states.
+func JoinCounters(dst, a, b []byte) ([]byte, error) { return join(dst, a, b, counts) }
 
 // JoinFields appends the join of two sequences of fields, each behind its table.
 func JoinFields(dst, a, b []byte) ([]byte, error) { return join(dst, a, b, fields) }

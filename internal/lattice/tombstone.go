@@ -89,17 +89,17 @@ func (d *Delta) AppendSeen(dst []byte, fs []byte) ([]byte, error) {
 		if !ok {
 			return nil, malformed("field ends early")
 		}
-		for b := f.Body; len(b) > 0; {
-			it, after, ok := CutItem(b)
-			i := d.index(it.Index)
-			if !ok || i >= len(highest) {
-				return nil, malformed("register ends inside an item")
+		if form, known := f.Kind.body(); !known || !form.times(f.Body, func(i int, t fieldwise.Timestamp) bool {
+			if i = d.index(i); i >= len(highest) {
+				return false
 			}
-			if d.knows(i, it.Time) {
-				highest[i] = max(highest[i], it.Time)
+			if d.knows(i, t) {
+				highest[i] = max(highest[i], t)
 				d.used.add(i)
 			}
-			b = after
+			return true
+		}) {
+			return nil, malformed("field ends early")
 		}
 		fs = rest
 	}
