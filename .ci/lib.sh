@@ -89,7 +89,7 @@ fuzz_one() {
       return 0
     fi
     echo FAILED
-    tail -n 60 "$log"
+    tail -n 60 "$log" | cut -c1-1000
     if grep -q 'Failing input written' "$log" || ! grep -q '^ *context deadline exceeded$' "$log"; then
       break
     fi
@@ -98,9 +98,19 @@ fuzz_one() {
   # The input is printed, since a fresh clone does not outlive the run.
   sed -n 's/.*Failing input written to //p' "$log" | while read -r f; do
     f=$(go list -f '{{.Dir}}' "$1")/$f
-    [[ ! -f $f ]] || cat "$f"
+    [[ ! -f $f ]] || print_input "$f"
   done
   return 1
+}
+
+# print_input FILE prints a failing input so that it can be copied: a long one is packed.
+print_input() {
+  if (($(wc -c <"$1") <= 4000)); then
+    cat "$1"
+  else
+    echo "gzip, base64:"
+    gzip -9 <"$1" | base64 -w 160
+  fi
 }
 
 # histories LEAST TIMEOUT [go test flags] runs the random, crash and kill tests in

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func FuzzPatchIsAJSONMergePatch(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `null`, `[]`, `{"phone":"222","address":{"city":"Mumbai"},"nick":null}`, `{"address":null}`, `{"address":{}}`,
 		`{"prefs":{"theme":null,"a.b":"","":"x"}}`, `{"prefs":null}`, `{"tags":[],"plan":"pro"}`, `{"tags":[null]}`, `{"creditLimit":7}`,
-		`{"creditCurrency":null,"creditLimit":null}`, `{"created":"2026-11-02T09:00:00.123456789+05:30","lastLogin":null}`,
+		`{"prefs":{"` + strings.Repeat("k", 1100) + `":"x"}}`, `{"creditCurrency":null,"creditLimit":null}`, `{"created":"2026-11-02T09:00:00.123456789+05:30","lastLogin":null}`,
 		`{"phone":"1","phone":null}`, `{"name":"\ud800"}`, `{"nick":""}`,
 	} {
 		f.Add(seed)
@@ -107,6 +108,9 @@ func FuzzPatchIsAJSONMergePatch(f *testing.F) {
 		_, err = profiles.Create(t.Context(), "asha", before)
 		require.NoError(t, err)
 		_, err = profiles.Patch(t.Context(), "asha", patch)
+		if errors.Is(err, fieldwise.ErrLimit) {
+			return // a key longer than a path may be
+		}
 		require.NoError(t, err)
 		got, err := profiles.Get(t.Context(), "asha")
 		require.NoError(t, err)

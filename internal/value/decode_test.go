@@ -237,6 +237,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(mustAppend(f, v))
 	}
 	f.Add(bytes.Repeat([]byte{0x91}, 64))
+	f.Add([]byte{0x81, 0xc4, 1, 0xfc, 0x90})
 	f.Add([]byte{0xdd, 0xff, 0xff, 0xff, 0xff})
 	targets := []func() any{
 		func() any { return new(any) }, func() any { return new(everything) }, func() any { return new(map[string]any) },
@@ -258,6 +259,9 @@ func FuzzDecode(f *testing.F) {
 			}
 			require.NoError(t, wire.Check(b, MaxDepth), "%T", into)
 			again, err := Append(nil, into)
+			if _, ok := into.(*custom); ok && err != nil {
+				continue // v5 reads bins as the keys of maps, which its encoder then writes as strings that are no UTF-8
+			}
 			require.NoError(t, err, "%T", into)
 			switch into.(type) {
 			case *any, *map[string]any, *[]int16, *msgpack.RawMessage, *map[int8]string:
