@@ -57,6 +57,13 @@ func (k Kind) Registers() bool {
 	return ok && b == items
 }
 
+// Times calls yield with the highest timestamps, one or several an origin, that a field of
+// the kind holds until yield returns false. It returns false then, too, and where the field ends early.
+func (k Kind) Times(field []byte, yield func(index int, t fieldwise.Timestamp) bool) bool {
+	form, ok := k.body()
+	return ok && form.times(field, yield)
+}
+
 // String is the name that tags give the kind.
 func (k Kind) String() string {
 	switch k {

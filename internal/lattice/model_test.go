@@ -15,11 +15,21 @@ import (
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
-// register and record are what states mean, in the obvious form.
+// What states mean, in the obvious form: a record's fields by name and kind.
 type (
 	register map[fieldwise.Origin]Item
-	record   map[string]register
+	record   map[string]mechanism
+
+	mechanism interface {
+		uses() []fieldwise.Origin
+		encode(origins []fieldwise.Origin) []byte // the body under a table
+		join(other mechanism) mechanism
+	}
 )
+
+func (r register) uses() []fieldwise.Origin                 { return originsOf(r) }
+func (r register) encode(origins []fieldwise.Origin) []byte { return encodeItems(origins, r) }
+func (r register) join(other mechanism) mechanism           { return joinRegisterModel(r, other.(register)) }
 
 func joinRegisterModel(a, b register) register {
 	out := maps.Clone(a)
@@ -38,12 +48,12 @@ func joinRegisterModel(a, b register) register {
 }
 
 func joinModel(a, b record) record {
-	out := make(record)
-	for name, r := range a {
-		out[name] = joinRegisterModel(r, b[name])
-	}
-	for name, r := range b {
-		out[name] = joinRegisterModel(r, a[name])
+	out := maps.Clone(a)
+	for name, m := range b {
+		if other, ok := out[name]; ok {
+			m = m.join(other)
+		}
+		out[name] = m
 	}
 	return out
 }
@@ -86,10 +96,16 @@ func encodeRegister(r register) []byte {
 }
 
 func encodeRecord(r record) []byte {
-	origins := originsOf(slices.Collect(maps.Values(r))...)
+	used := make(register)
+	for _, m := range r {
+		for _, o := range m.uses() {
+			used[o] = Item{}
+		}
+	}
+	origins := originsOf(used)
 	b := encodeTable(origins)
 	for _, name := range slices.Sorted(maps.Keys(r)) {
-		b = append(b, wire.AppendBin(nil, append([]byte(name), encodeItems(origins, r[name])...))...)
+		b = append(b, wire.AppendBin(nil, append([]byte(name), r[name].encode(origins)...))...)
 	}
 	return b
 }
@@ -116,7 +132,7 @@ func drawValue(t *rapid.T) []byte {
 	case k == 40:
 		return wire.AppendString(nil, strings.Repeat("v", rapid.SampledFrom(longLengths).Draw(t, "length")))
 	case k > 36: // a value that is a state
-		return wire.AppendBin(nil, encodeRecord(record{"a\x01": {{Region: "r", Incarnation: 1}: {Time: 1, Value: []byte{1}}}}))
+		return wire.AppendBin(nil, encodeRecord(record{"a\x01": register{{Region: "r", Incarnation: 1}: {Time: 1, Value: []byte{1}}}}))
 	default:
 		return wire.AppendString(nil, strings.Repeat("v", rapid.SampledFrom(lengths).Draw(t, "length")))
 	}
@@ -154,8 +170,12 @@ func drawRegister(t *rapid.T, origins []fieldwise.Origin) register {
 func drawRecord(t *rapid.T, origins []fieldwise.Origin) record {
 	r := make(record)
 	for range rapid.IntRange(0, 6).Draw(t, "fields") {
-		kind := rapid.SampledFrom([]Kind{KindRegister, KindRegister, KindRegister, KindMax, KindMin}).Draw(t, "kind")
-		r[rapid.SampledFrom(names).Draw(t, "name")+string(rune(kind))] = drawRegister(t, origins)
+		kind := rapid.SampledFrom([]Kind{KindRegister, KindRegister, KindRegister, KindMax, KindMin, KindCounter}).Draw(t, "kind")
+		var m mechanism = drawRegister(t, origins)
+		if kind == KindCounter {
+			m = drawCounter(t, origins)
+		}
+		r[rapid.SampledFrom(names).Draw(t, "name")+string(rune(kind))] = m
 	}
 	return r
 }
@@ -262,7 +282,7 @@ func TestCheckRefusesWhatIsNotCanonical(t *testing.T) {
 	} {
 		require.ErrorIs(t, CheckFields(bad), fieldwise.ErrMalformed, name)
 	}
-	for kind := Kind(0); kind < 0x20; kind++ {
+	for kind := range Kind(0x20) {
 		if !kind.joins() {
 			require.ErrorIs(t, CheckFields(cat(one, AppendField(nil, Field{Name: []byte("x"), Kind: kind, Body: item(0, 1, 7)}))),
 				fieldwise.ErrUnsupportedKind, "kind %d", kind)

@@ -1,0 +1,199 @@
+package lattice
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/wire"
+)
+
+// Edit is what a write does to a field of a mechanism other than the register: what its
+// intents say or, where it has none, what turns the value that the writer saw into another.
+type Edit struct {
+	From, To []byte // encoded; nil: nothing is there
+	Intents  []Intent
+}
+
+// AppendEdit appends the body of a delta that makes the edit to a field of kind k, whose
+// body may be empty; nothing where there is nothing to do.
+func (d *Delta) AppendEdit(dst []byte, k Kind, body []byte, e Edit) ([]byte, error) {
+	form, ok := k.body()
+	switch {
+	case !ok:
+		return nil, unsupported(k)
+	case form == counts:
+		intents := e.Intents
+		if len(intents) == 0 {
+			var err error
+			if intents, err = countIntents(e.From, e.To); err != nil || len(intents) == 0 {
+				return dst, err
+			}
+		}
+		return d.AppendCounts(dst, body, intents)
+	}
+	return nil, fmt.Errorf("a field of kind %v is not edited", k)
+}
+
+// integer is what a counter shows: an integer, its sign apart.
+func integer(val []byte) (negative bool, n uint64, err error) {
+	if val == nil {
+		return false, 0, nil
+	}
+	if n, _, err = wire.Uint(val); err == nil {
+		return false, n, nil
+	}
+	i, _, err := wire.Int(val)
+	if err != nil {
+		return false, 0, ErrNotInteger
+	}
+	return true, -uint64(i), nil
+}
+
+// ErrNotInteger says that a counter was given another value.
+var ErrNotInteger = errors.New("a counter holds whole numbers")
+
+// countIntents turns one value of a counter into another: it counts up or down by
+// what they differ in, or takes back all of it where nothing is to be there.
+func countIntents(from, to []byte) ([]Intent, error) {
+	if to == nil {
+		if from == nil {
+			return nil, nil
+		}
+		return []Intent{{Op: OpReset}}, nil
+	}
+	negFrom, f, err := integer(from)
+	if err != nil {
+		return nil, err
+	}
+	negTo, t, err := integer(to)
+	if err != nil {
+		return nil, err
+	}
+	op, amount, carry := OpInc, uint64(0), uint64(0)
+	switch {
+	case negFrom != negTo:
+		amount, carry = bits.Add64(f, t, 0)
+		if negTo {
+			op = OpDec
+		}
+	case (t < f) == negTo:
+		amount = max(t, f) - min(t, f)
+	default:
+		op, amount = OpDec, max(t, f)-min(t, f)
+	}
+	switch {
+	case carry != 0:
+		return nil, errOverflow
+	case amount == 0:
+		return nil, nil
+	}
+	return []Intent{{Op: op, Amount: amount}}, nil
+}
+
+// Read lists the current values of a field of any kind, oldest version first: of a register
+// its siblings, of other kinds the one value that they come to, under the version of the
+// newest write. Values may alias the body; one that is absent is nil.
+func Read(dst []fieldwise.Sibling, k Kind, t Table, body []byte) ([]fieldwise.Sibling, error) {
+	form, ok := k.body()
+	switch {
+	case !ok:
+		return nil, unsupported(k)
+	case form == items:
+		return Siblings(dst, t, body)
+	case len(body) == 0:
+		return dst, nil
+	}
+	val, _, err := Total(nil, body)
+	if err != nil {
+		return nil, err
+	}
+	newest, err := form.newest(t, body)
+	return append(dst, fieldwise.Sibling{Version: newest, Value: val}), err
+}
+
+// newest is the largest version in a body.
+func (k body) newest(t Table, b []byte) (newest fieldwise.Version, err error) {
+	origins := t.Origins()
+	if !k.times(b, func(i int, time fieldwise.Timestamp) bool {
+		if i >= len(origins) {
+			return false
+		}
+		if v := (fieldwise.Version{Time: time, Origin: origins[i]}); v.Compare(newest) > 0 {
+			newest = v
+		}
+		return true
+	}) {
+		return newest, malformed("field ends early")
+	}
+	return newest, nil
+}
+
+// Unseen lists what of a field is of writes that known, per origin the highest timestamp,
+// does not cover: of a register its values, of a counter what each of these origins counted
+// in all.
+func Unseen(dst []fieldwise.Sibling, k Kind, t Table, body []byte, known map[fieldwise.Origin]fieldwise.Timestamp) ([]fieldwise.Sibling, error) {
+	form, ok := k.body()
+	if !ok {
+		return nil, unsupported(k)
+	}
+	first := len(dst)
+	switch form {
+	case items:
+		var err error
+		if dst, err = Siblings(dst, t, body); err != nil {
+			return nil, err
+		}
+	case counts:
+		origins := t.Origins()
+		for len(body) > 0 {
+			c, rest, ok := CutCount(body)
+			if !ok || c.Index >= len(origins) {
+				return nil, malformed("counter ends inside a count")
+			}
+			body = rest
+			var s sum
+			s.add(c.Up-c.BaseUp, c.Down-c.BaseDown)
+			if val, _ := appendSum(nil, s); c.Up != c.BaseUp || c.Down != c.BaseDown {
+				dst = append(dst, fieldwise.Sibling{Version: fieldwise.Version{Time: c.Time, Origin: origins[c.Index]}, Value: val})
+			}
+		}
+	}
+	kept := dst[:first]
+	for _, s := range dst[first:] {
+		if s.Version.Time > known[s.Version.Origin] {
+			kept = append(kept, s)
+		}
+	}
+	return kept, nil
+}
+
+// Mechanism is the policy of the mechanisms that have one value for all readers: it shows it.
+type Mechanism struct {
+	Kind  Kind
+	Named string // of the strategy
+	Grows bool   // it is only written upwards
+}
+
+// Name is the strategy's.
+func (m Mechanism) Name() string { return m.Named }
+
+// Resolve implements Policy.
+func (m Mechanism) Resolve(siblings []fieldwise.Sibling) (fieldwise.Sibling, error) {
+	return siblings[len(siblings)-1], nil
+}
+
+// Grows reports whether the edit adds to what is there, or takes all of it away.
+func (e Edit) Grows(k Kind) bool {
+	for _, in := range e.Intents {
+		if in.Op == OpDec || in.Op == OpRemove || in.Op == OpClear {
+			return false
+		}
+	}
+	if len(e.Intents) > 0 || e.To == nil || k != KindCounter {
+		return true
+	}
+	intents, err := countIntents(e.From, e.To)
+	return err != nil || len(intents) == 0 || intents[0].Op == OpInc
+}
