@@ -29,4 +29,39 @@
 //
 // [OpenRegisters] opens a domain whose records are one register each, and gives it a
 // typed face. Most programs call lww.Open or regionpriority.Open instead.
+//
+// # Values in structs
+//
+// [PNCounter], [GCounter], [ORSet], [GSet] and [EWFlag] stand as fields in the structs of a
+// service:
+//
+//	type Profile struct {
+//		Logins crdt.GCounter
+//		Tags   crdt.ORSet[string]
+//	}
+//	p.Logins.Inc(1)
+//	p.Tags.Add("trial")
+//
+// Such a value is what a reader was shown, and remembers what was done to it since: its
+// intents. A commit makes one delta of the intents, never of a difference: Inc(1) by two
+// regions that know nothing of each other is 2, and an Add of what is there already is a
+// change that beats a Remove elsewhere. So intents are kept where nothing seems to change;
+// only adding 0 to a counter is none.
+//
+// The zero value is empty and usable. Assignment copies: what is done to a copy leaves the
+// original as it is, and the other way round, at a cost that does not grow with the value.
+// Values are not comparable by ==; Equal compares what they read as.
+//
+// What NewPNCounter and the other constructors return, and what is decoded from JSON or
+// msgpack, is a literal: it stands for itself and comes from no record, and its intents make
+// it from nothing. An empty literal has an intent too, and so is there, where a zero value is
+// not. JSON and msgpack carry what a value reads as, not its intents.
+//
+// Reset, Clear and Disable take back what the region that commits them knows of, and what is
+// done elsewhere meanwhile stays. That is why Reset is not Dec(Value()): two regions that
+// both reset a counter of 5 leave 0, and two that both take 5 away leave -5.
+//
+// [GCounter] and [GSet] are the faces of a counter and of a set that offer no way down but
+// GCounter.Reset; what a record holds under them is the same as under [PNCounter] and [ORSet],
+// so a field can change its face. A GCounter reads a sum below 0 as 0.
 package crdt

@@ -2,6 +2,7 @@ package crdt_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
 	"os"
@@ -77,6 +78,72 @@ func ExampleOpenRegisters() {
 		fmt.Println(record.Key, record.Value.User, record.Value.Device)
 	}
 	// Output: s1 asha phone
+}
+
+// A counter remembers what was done to it, and a copy is a counter of its own.
+func ExamplePNCounter() {
+	stock := crdt.NewPNCounter(10)
+	stock.Dec(3)
+	planned := stock
+	planned.Inc(50)
+	fmt.Println(stock, planned, stock.Equal(planned))
+	// Output: 7 57 false
+}
+
+// A counter is a number in JSON.
+func ExampleGCounter() {
+	var page struct{ Visits crdt.GCounter }
+	if err := json.Unmarshal([]byte(`{"Visits": 41}`), &page); err != nil {
+		log.Fatal(err)
+	}
+	page.Visits.Inc(1)
+	text, err := json.Marshal(page)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(text))
+	page.Visits.Reset()
+	fmt.Println(page.Visits.Value())
+	// Output:
+	// {"Visits":42}
+	// 0
+}
+
+// A set is usable without a constructor, is read in order, and a copy is a set of its own.
+func ExampleORSet() {
+	var tags crdt.ORSet[string]
+	tags.Add("trial", "eu", "beta")
+	before := tags
+	tags.Remove("trial")
+	for tag := range tags.All() {
+		fmt.Println(tag)
+	}
+	fmt.Println(before, before.Has("trial"), tags.Has("trial"))
+	// Output:
+	// beta
+	// eu
+	// [beta eu trial] true false
+}
+
+// What was once in a set that only grows stays in it.
+func ExampleGSet() {
+	type badge struct{ Name, Level string }
+	badges := crdt.NewGSet(badge{"diver", "silver"})
+	badges.Add(badge{"diver", "gold"}, badge{"diver", "silver"})
+	fmt.Println(badges.Len(), badges)
+	// Output: 2 [{diver gold} {diver silver}]
+}
+
+// Enabling a flag that is on already counts: a concurrent Disable elsewhere loses against it.
+func ExampleEWFlag() {
+	newsletter := crdt.NewEWFlag(true)
+	newsletter.Enable()
+	fmt.Println(newsletter.On())
+	newsletter.Disable()
+	fmt.Println(newsletter)
+	// Output:
+	// true
+	// false
 }
 
 // cleanUp closes the replicas and removes their directories.

@@ -1,9 +1,11 @@
 package lattice
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/internal/wire"
@@ -18,11 +20,27 @@ type Edit struct {
 
 // AppendEdit appends the body of a delta that makes the edit to a field of kind k, whose
 // body may be empty; nothing where there is nothing to do.
-func (d *Delta) AppendEdit(dst []byte, k Kind, body []byte, e Edit) ([]byte, error) {
+func (d *Delta) AppendEdit(dst []byte, k Kind, t Table, body []byte, e Edit) ([]byte, error) {
 	form, ok := k.body()
+	e.From, e.To = orNothing(e.From), orNothing(e.To)
 	switch {
 	case !ok:
 		return nil, unsupported(k)
+	case form == dots && len(e.Intents) > 0:
+		return d.appendIntents(dst, t, body, e.Intents)
+	case form == dots:
+		from, err := partsOf(k, e.From)
+		if err != nil {
+			return nil, err
+		}
+		to, err := partsOf(k, e.To)
+		if err != nil {
+			return nil, err
+		}
+		if k == KindList {
+			return d.AppendList(dst, body, t, from, to)
+		}
+		return d.AppendSet(dst, body, t, from, to)
 	case form == counts:
 		intents := e.Intents
 		if len(intents) == 0 {
@@ -34,6 +52,94 @@ func (d *Delta) AppendEdit(dst []byte, k Kind, body []byte, e Edit) ([]byte, err
 		return d.AppendCounts(dst, body, intents)
 	}
 	return nil, fmt.Errorf("a field of kind %v is not edited", k)
+}
+
+// orNothing is a value, and nil for that of msgpack, which is nothing in a field that is no
+// register.
+func orNothing(val []byte) []byte {
+	if wire.KindOf(val) == wire.KindNil {
+		return nil
+	}
+	return val
+}
+
+// partsOf takes the value of a set, a list or a flag apart: nil where nothing is there.
+func partsOf(k Kind, val []byte) ([][]byte, error) {
+	if val == nil {
+		return nil, nil
+	}
+	all := [][]byte{}
+	if k == KindFlag {
+		on, _, err := wire.Bool(val)
+		if err != nil {
+			return nil, ErrNotBool
+		}
+		if on {
+			all = append(all, val)
+		}
+		return all, nil
+	}
+	n, rest, err := wire.ArrayHeader(val)
+	for range n {
+		var length int
+		if err == nil {
+			length, err = wire.Skip(rest)
+		}
+		if err != nil {
+			break
+		}
+		all, rest = append(all, rest[:length]), rest[length:]
+	}
+	if err != nil {
+		return nil, ErrNotList
+	}
+	return all, nil
+}
+
+// appendIntents appends the body of a delta that does to a set or a flag what the intents
+// say, one after the other.
+func (d *Delta) appendIntents(dst []byte, t Table, body []byte, intents []Intent) ([]byte, error) {
+	current, marked, err := readDots(t, body)
+	if err != nil {
+		return nil, err
+	}
+	there := make(map[string]bool, len(current)) // by value: whether the element is to stay or be added
+	added := make(map[string]bool)
+	for _, e := range current {
+		there[string(e.Value)] = true
+	}
+	for _, in := range intents {
+		v := string(in.Element)
+		switch in.Op {
+		case OpAdd:
+			there[v], added[v] = true, true
+		case OpRemove:
+			there[v], added[v] = false, false
+		case OpClear:
+			for v := range there {
+				there[v], added[v] = false, false
+			}
+		default:
+			return nil, fmt.Errorf("intent %d of a set is none that a set has", in.Op)
+		}
+	}
+	var add, remove []Element
+	for v, is := range added {
+		if is {
+			add = append(add, Element{Value: []byte(v)})
+		}
+	}
+	slices.SortFunc(add, func(a, b Element) int { return bytes.Compare(a.Value, b.Value) })
+	kept := len(add)
+	for _, e := range current {
+		switch v := string(e.Value); {
+		case !there[v]:
+			remove = append(remove, e)
+		case !added[v]:
+			kept++
+		}
+	}
+	return d.appendChange(dst, body, add, remove, kept == 0 && !marked)
 }
 
 // integer is what a counter shows: an integer, its sign apart.
@@ -51,8 +157,12 @@ func integer(val []byte) (negative bool, n uint64, err error) {
 	return true, -uint64(i), nil
 }
 
-// ErrNotInteger says that a counter was given another value.
-var ErrNotInteger = errors.New("a counter holds whole numbers")
+// What a field was given that is no value of its mechanism.
+var (
+	ErrNotInteger = errors.New("a counter holds whole numbers")
+	ErrNotBool    = errors.New("a flag holds true or false")
+	ErrNotList    = errors.New("a set or a list holds a list of values")
+)
 
 // countIntents turns one value of a counter into another: it counts up or down by
 // what they differ in, or takes back all of it where nothing is to be there.
@@ -105,12 +215,43 @@ func Read(dst []fieldwise.Sibling, k Kind, t Table, body []byte) ([]fieldwise.Si
 	case len(body) == 0:
 		return dst, nil
 	}
-	val, _, err := Total(nil, body)
+	val, err := shown(k, form, t, body)
 	if err != nil {
 		return nil, err
 	}
 	newest, err := form.newest(t, body)
 	return append(dst, fieldwise.Sibling{Version: newest, Value: val}), err
+}
+
+// shown is what a field of a kind that is no register comes to: nil where nothing is there.
+func shown(k Kind, form body, t Table, b []byte) (val []byte, err error) {
+	if form == counts {
+		val, _, err = Total(nil, b)
+		return val, err
+	}
+	if !Present(b) {
+		return nil, nil
+	}
+	list := Elements
+	if k == KindList {
+		list = ListElements
+	}
+	all, err := list(t, b)
+	if err != nil {
+		return nil, err
+	}
+	if k == KindFlag {
+		return wire.AppendBool(nil, len(all) > 0), nil
+	}
+	size := 5
+	for _, e := range all {
+		size += len(e.Value)
+	}
+	val = wire.AppendArrayHeader(make([]byte, 0, size), len(all))
+	for _, e := range all {
+		val = append(val, e.Value...)
+	}
+	return val, nil
 }
 
 // newest is the largest version in a body.
@@ -131,8 +272,8 @@ func (k body) newest(t Table, b []byte) (newest fieldwise.Version, err error) {
 }
 
 // Unseen lists what of a field is of writes that known, per origin the highest timestamp,
-// does not cover: of a register its values, of a counter what each of these origins counted
-// in all.
+// does not cover: of a register its values, of a set its elements, of a counter what each of
+// these origins counted in all.
 func Unseen(dst []fieldwise.Sibling, k Kind, t Table, body []byte, known map[fieldwise.Origin]fieldwise.Timestamp) ([]fieldwise.Sibling, error) {
 	form, ok := k.body()
 	if !ok {
@@ -144,6 +285,14 @@ func Unseen(dst []fieldwise.Sibling, k Kind, t Table, body []byte, known map[fie
 		var err error
 		if dst, err = Siblings(dst, t, body); err != nil {
 			return nil, err
+		}
+	case dots:
+		all, err := Elements(t, body)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range all {
+			dst = append(dst, fieldwise.Sibling{Version: e.Version, Value: e.Value})
 		}
 	case counts:
 		origins := t.Origins()
@@ -186,14 +335,24 @@ func (m Mechanism) Resolve(siblings []fieldwise.Sibling) (fieldwise.Sibling, err
 
 // Grows reports whether the edit adds to what is there, or takes all of it away.
 func (e Edit) Grows(k Kind) bool {
+	e.From, e.To = orNothing(e.From), orNothing(e.To)
 	for _, in := range e.Intents {
-		if in.Op == OpDec || in.Op == OpRemove || in.Op == OpClear {
+		if in.Op == OpDec || in.Op == OpRemove || in.Op == OpClear && e.From != nil {
 			return false
 		}
 	}
-	if len(e.Intents) > 0 || e.To == nil || k != KindCounter {
+	if len(e.Intents) > 0 || e.To == nil {
 		return true
 	}
-	intents, err := countIntents(e.From, e.To)
-	return err != nil || len(intents) == 0 || intents[0].Op == OpInc
+	if k == KindCounter {
+		intents, err := countIntents(e.From, e.To)
+		return err != nil || len(intents) == 0 || intents[0].Op == OpInc
+	}
+	from, errFrom := partsOf(k, e.From)
+	to, errTo := partsOf(k, e.To)
+	if errFrom != nil || errTo != nil {
+		return true // and no value of the kind, which AppendEdit says
+	}
+	wanted := valueSet(to)
+	return !slices.ContainsFunc(from, func(v []byte) bool { return !wanted[string(v)] })
 }

@@ -41,6 +41,8 @@ func (k Kind) body() (b body, ok bool) {
 		return items, true
 	case KindCounter:
 		return counts, true
+	case KindSet, KindList, KindFlag:
+		return dots, true
 	}
 	return 0, false
 }

@@ -11,6 +11,7 @@ type body uint8
 const (
 	items  body = iota // a register
 	counts             // a counter
+	dots               // a set, a list or a flag
 	fields             // fields to the end
 	seen               // the context of a tombstone
 )
@@ -21,6 +22,8 @@ func (k body) renumber(dst, b []byte, to renumbering) ([]byte, bool) {
 		return renumberItems(dst, b, to)
 	case counts:
 		return renumberCounts(dst, b, to)
+	case dots:
+		return renumberDots(dst, b, to)
 	case fields:
 		return renumberFields(dst, b, to)
 	}
@@ -33,6 +36,8 @@ func (k body) check(b []byte, origins int, used *usage) error {
 		return checkItems(b, origins, used)
 	case counts:
 		return checkCounts(b, origins, used)
+	case dots:
+		return checkDots(b, origins, used)
 	case fields:
 		return checkFields(b, origins, used)
 	}
@@ -45,6 +50,8 @@ func (k body) join(dst, a, b []byte) ([]byte, error) {
 		return joinItems(dst, a, b)
 	case counts:
 		return joinCounts(dst, a, b)
+	case dots:
+		return joinDots(dst, a, b)
 	case fields:
 		return joinFields(dst, a, b)
 	}
@@ -59,6 +66,8 @@ func (k body) times(b []byte, yield func(index int, t fieldwise.Timestamp) bool)
 		return itemTimes(b, yield)
 	case counts:
 		return countTimes(b, yield)
+	case dots:
+		return dotTimes(b, yield)
 	}
 	return false
 }

@@ -1,0 +1,862 @@
+package lattice
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"sort"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/wire"
+)
+
+// Dots are the body of a set, a flag and a list: elements with the dots that added them,
+// behind the causal context that says which dots were ever seen. Nothing is kept of an
+// element that was removed: a dot that the context covers and that no element has is one
+// that was removed.
+//
+// A dot is (origin, timestamp, element). What an origin writes at t, where its last write
+// to the body was at p, covers all of (p, t] on the time axis of that origin: it made no
+// other dot there. So contexts are few intervals, and a delta that arrives before an
+// earlier one leaves a gap that hides nothing.
+//
+//	body      context, elements to the end
+//	context   msgpack bin, a sequence of intervals by index and time, at least one, that
+//	          neither overlap nor adjoin
+//	interval  head, times
+//	head      msgpack uint: index*4, plus 1 if the interval begins at zero: then its end
+//	          alone follows; plus 2 if it is one other moment: then that alone follows
+//	element   value, occurrence, dots; by rising bytes of the value, then occurrence
+//	value     as in a register; the byte 0xc1 stands for "it exists", which is what
+//	          keeps an empty set from being none
+//	occurrence msgpack uint: tells equal values of a list apart, zero for those of a set
+//	dot       head (index*4, plus 2 if it has a position, plus 1 if another dot of the
+//	          element follows), time, position as a msgpack bin that is not empty and
+//	          does not end in zero; by rising index, then time
+//
+// A body that covers (origin, timestamp) says all that is left of what was added there:
+// in a join, the dot of x goes where the other side covers it and has none for x. A delta
+// that removes a dot therefore names the dots of other elements at its moment, which stay.
+//
+// Sources: Bieniusa et al., "An optimized conflict-free replicated set" (2012); Almeida,
+// Shoker and Baquero, "Delta state replicated data types" (2018).
+
+// The head of an interval.
+const (
+	fromStart = 1 << iota
+	onePoint
+	intervalFlags = fromStart | onePoint
+)
+
+// The head of a dot.
+const (
+	dotMore = 1 << iota
+	dotPositioned
+)
+
+// interval is what a context covers of one origin's time axis, both ends included.
+type interval struct {
+	index    int
+	from, to fieldwise.Timestamp
+}
+
+func cutInterval(b []byte) (iv interval, rest []byte, ok bool) {
+	head, rest, err := wire.Uint(b)
+	if err != nil || head > maxHead || head&intervalFlags == intervalFlags || len(rest) < timeLen {
+		return interval{}, nil, false
+	}
+	first := fieldwise.Timestamp(binary.BigEndian.Uint64(rest))
+	iv, rest = interval{index: int(head >> headShift), from: first, to: first}, rest[timeLen:]
+	switch {
+	case head&fromStart != 0:
+		iv.from = 0
+	case head&onePoint == 0:
+		if len(rest) < timeLen {
+			return interval{}, nil, false
+		}
+		iv.to, rest = fieldwise.Timestamp(binary.BigEndian.Uint64(rest)), rest[timeLen:]
+	}
+	return iv, rest, true
+}
+
+func appendInterval(dst []byte, iv interval) []byte {
+	head := uint64(iv.index) << headShift
+	switch iv.from {
+	case 0:
+		dst = wire.AppendUint(dst, head|fromStart)
+	case iv.to:
+		dst = wire.AppendUint(dst, head|onePoint)
+	default:
+		dst = wire.AppendUint(dst, head)
+		dst = binary.BigEndian.AppendUint64(dst, uint64(iv.from))
+	}
+	return binary.BigEndian.AppendUint64(dst, uint64(iv.to))
+}
+
+func (iv interval) compare(other interval) int {
+	return cmp.Or(cmp.Compare(iv.index, other.index), cmp.Compare(iv.from, other.from))
+}
+
+// reaches reports whether next, which does not begin earlier, overlaps iv or adjoins it.
+func (iv interval) reaches(next interval) bool {
+	return iv.index == next.index && (iv.to == fieldwise.MaxTimestamp || next.from <= iv.to+1)
+}
+
+// dot is one dot of an element; its position is nil where it has none.
+type dot struct {
+	index    int
+	time     fieldwise.Timestamp
+	position []byte
+	more     bool
+}
+
+func cutDot(b []byte) (d dot, rest []byte, ok bool) {
+	head, rest, err := wire.Uint(b)
+	if err != nil || head > maxHead || len(rest) < timeLen {
+		return dot{}, nil, false
+	}
+	d = dot{
+		index: int(head >> headShift),
+		time:  fieldwise.Timestamp(binary.BigEndian.Uint64(rest)),
+		more:  head&dotMore != 0,
+	}
+	rest = rest[timeLen:]
+	if head&dotPositioned != 0 {
+		if d.position, rest, ok = Bin(rest); !ok || len(d.position) == 0 {
+			return dot{}, nil, false
+		}
+	}
+	return d, rest, true
+}
+
+func (d *dot) compare(other *dot) int {
+	return cmp.Or(cmp.Compare(d.index, other.index), cmp.Compare(d.time, other.time))
+}
+
+// appendDot appends a dot to the element that dst ends with. low is zero for its first dot
+// and else what the call for the one before returned: where in dst its flags are.
+func appendDot(dst []byte, d dot, low int) (out []byte, flags int) {
+	if low > 0 {
+		dst[low] |= dotMore // no flag makes a head longer
+	}
+	head := uint64(d.index) << headShift
+	if len(d.position) > 0 {
+		head |= dotPositioned
+	}
+	dst = wire.AppendUint(dst, head)
+	flags = len(dst) - 1
+	dst = binary.BigEndian.AppendUint64(dst, uint64(d.time))
+	if len(d.position) > 0 {
+		dst = wire.AppendBin(dst, d.position)
+	}
+	return dst, flags
+}
+
+// key is what tells an element from others.
+type key struct {
+	value      []byte // encoded, or the byte Absent
+	occurrence uint64
+}
+
+func (k key) compare(other key) int {
+	return cmp.Or(bytes.Compare(k.value, other.value), cmp.Compare(k.occurrence, other.occurrence))
+}
+
+// cutKey returns the key of the element that b begins with and what follows the key: its
+// dots, and the elements behind them.
+func cutKey(b []byte) (k key, dots []byte, ok bool) {
+	n, ok := valueLen(b)
+	if !ok {
+		return key{}, nil, false
+	}
+	k.value = b[:n:n]
+	var err error
+	k.occurrence, dots, err = wire.Uint(b[n:])
+	return k, dots, err == nil
+}
+
+func appendKey(dst []byte, k key) []byte {
+	return wire.AppendUint(append(dst, k.value...), k.occurrence)
+}
+
+// skipDots returns what follows the dots of one element.
+func skipDots(b []byte) (rest []byte, ok bool) {
+	for {
+		d, after, ok := cutDot(b)
+		if !ok {
+			return nil, false
+		}
+		if b = after; !d.more {
+			return b, true
+		}
+	}
+}
+
+// cover answers which dots a context covers.
+type cover struct {
+	context []byte
+	samples []sample // of a long context, by rising interval
+}
+
+// sample is where in a context the interval stands that begins at (index, from).
+type sample struct {
+	from   fieldwise.Timestamp
+	index  uint32
+	offset uint32
+}
+
+// A context of more bytes than longContext is searched by samples: removing one by one
+// what was added one by one takes as many intervals as there are elements.
+const longContext = 512
+
+// samples is room for those of one long context: on the stack, so that a join allocates nothing.
+type samples [1024]sample
+
+// cover fills room with samples of the context.
+func (room *samples) cover(context []byte) cover {
+	c := cover{context: context, samples: room[:0]}
+	step := len(context)/len(room) + 1
+	next := 0
+	for b := context; len(b) > 0; {
+		iv, rest, ok := cutInterval(b)
+		if !ok {
+			return c // has ends there, too
+		}
+		if offset := len(context) - len(b); offset >= next {
+			c.samples = append(c.samples, sample{from: iv.from, index: uint32(iv.index), offset: uint32(offset)})
+			next += step
+		}
+		b = rest
+	}
+	return c
+}
+
+func (c *cover) has(index int, t fieldwise.Timestamp) bool {
+	b := c.context
+	if len(c.samples) > 0 {
+		after := sort.Search(len(c.samples), func(i int) bool {
+			s := &c.samples[i]
+			return int(s.index) > index || int(s.index) == index && s.from > t
+		})
+		if after == 0 {
+			return false
+		}
+		b = b[c.samples[after-1].offset:]
+	}
+	for len(b) > 0 {
+		iv, rest, ok := cutInterval(b)
+		switch {
+		case !ok || iv.index > index || iv.index == index && iv.from > t:
+			return false
+		case iv.index == index && iv.to >= t:
+			return true
+		}
+		b = rest
+	}
+	return false
+}
+
+// joinDots appends the join of two bodies under one table.
+func joinDots(dst, a, b []byte) ([]byte, error) {
+	if bytes.Equal(a, b) {
+		return append(dst, a...), nil
+	}
+	contextA, elementsA, okA := Bin(a)
+	contextB, elementsB, okB := Bin(b)
+	if !okA || !okB {
+		return nil, malformed("context ends early")
+	}
+	dst, start := BeginBin(dst)
+	dst, ok := joinContexts(dst, contextA, contextB)
+	if !ok {
+		return nil, malformed("context ends inside an interval")
+	}
+	j := dotJoin{dst: EndBin(dst, start)}
+	if max(len(contextA), len(contextB)) > longContext {
+		return j.joinLong(elementsA, elementsB, contextA, contextB)
+	}
+	return j.join(elementsA, elementsB, &cover{context: contextA}, &cover{context: contextB})
+}
+
+func joinContexts(dst, a, b []byte) ([]byte, bool) {
+	if bytes.Equal(a, b) {
+		return append(dst, a...), true
+	}
+	var last interval // not yet appended
+	pending := false
+	for len(a) > 0 || len(b) > 0 {
+		var next, other interval
+		var restA, restB []byte
+		okA, okB := true, true
+		if len(a) > 0 {
+			next, restA, okA = cutInterval(a)
+		}
+		if len(b) > 0 {
+			other, restB, okB = cutInterval(b)
+		}
+		if !okA || !okB {
+			return nil, false
+		}
+		if len(a) == 0 || len(b) > 0 && other.compare(next) < 0 {
+			next, b = other, restB
+		} else {
+			a = restA
+		}
+		switch {
+		case !pending:
+			last, pending = next, true
+		case last.reaches(next):
+			last.to = max(last.to, next.to)
+		default:
+			dst, last = appendInterval(dst, last), next
+		}
+	}
+	if pending {
+		dst = appendInterval(dst, last)
+	}
+	return dst, true
+}
+
+// dotJoin is a join of elements on its way. Neighbours that leave as they came leave in
+// one copy.
+type dotJoin struct {
+	dst   []byte
+	run   []byte // elements of one side, not yet appended
+	fromA bool
+}
+
+// take appends the first n bytes of b, which stands right behind the run where that is
+// not empty and of the same side.
+func (j *dotJoin) take(b []byte, n int, fromA bool) {
+	if fromA != j.fromA {
+		j.flush()
+		j.fromA = fromA
+	}
+	j.run = extend(j.run, b, n)
+}
+
+func (j *dotJoin) flush() {
+	j.dst = append(j.dst, j.run...)
+	j.run = nil
+}
+
+// joinLong is join with samples of both contexts.
+func (j *dotJoin) joinLong(a, b, contextA, contextB []byte) ([]byte, error) {
+	var roomA, roomB samples
+	coverA, coverB := roomA.cover(contextA), roomB.cover(contextB)
+	return j.join(a, b, &coverA, &coverB)
+}
+
+func (j *dotJoin) join(a, b []byte, coverA, coverB *cover) ([]byte, error) {
+	var keyA, keyB key
+	var dotsA, dotsB []byte
+	okA, okB := true, true
+	newA, newB := true, true
+	for len(a) > 0 || len(b) > 0 {
+		if newA && len(a) > 0 {
+			keyA, dotsA, okA = cutKey(a)
+		}
+		if newB && len(b) > 0 {
+			keyB, dotsB, okB = cutKey(b)
+		}
+		if !okA || !okB {
+			return nil, malformed("element ends early")
+		}
+		order := 0
+		switch {
+		case len(b) == 0:
+			order = -1
+		case len(a) == 0:
+			order = 1
+		default:
+			order = keyA.compare(keyB)
+		}
+		newA, newB = order <= 0, order >= 0
+		var ok bool
+		switch {
+		case order < 0:
+			a, ok = j.one(a, dotsA, coverB, true)
+		case order > 0:
+			b, ok = j.one(b, dotsB, coverA, false)
+		default:
+			a, b, ok = j.both(keyA, a, dotsA, b, dotsB, coverA, coverB)
+		}
+		if !ok {
+			return nil, malformed("element ends inside a dot")
+		}
+	}
+	j.flush()
+	return j.dst, nil
+}
+
+// one joins the element at the front of b, which the other side does not have.
+func (j *dotJoin) one(b, dots []byte, other *cover, fromA bool) (rest []byte, ok bool) {
+	kept, all := 0, 0
+	for more := true; more; all++ {
+		d, after, ok := cutDot(dots)
+		if !ok {
+			return nil, false
+		}
+		if !other.has(d.index, d.time) {
+			kept++
+		}
+		dots, more = after, d.more
+	}
+	switch n := len(b) - len(dots); kept {
+	case all:
+		j.take(b, n, fromA)
+	case 0:
+		j.flush()
+	default:
+		j.flush()
+		k, own, _ := cutKey(b)
+		j.dst = appendKey(j.dst, k)
+		for low := 0; kept > 0; {
+			d, after, _ := cutDot(own)
+			if !other.has(d.index, d.time) {
+				j.dst, low = appendDot(j.dst, d, low)
+				kept--
+			}
+			own = after
+		}
+	}
+	return dots, true
+}
+
+// both joins one element that both sides have.
+func (j *dotJoin) both(k key, a, dotsA, b, dotsB []byte, coverA, coverB *cover) (restA, restB []byte, ok bool) {
+	restA, okA := skipDots(dotsA)
+	restB, okB := skipDots(dotsB)
+	if !okA || !okB {
+		return nil, nil, false
+	}
+	n := len(a) - len(restA)
+	if n == len(b)-len(restB) && bytes.Equal(a[:n], b[:n]) {
+		j.take(a, n, true)
+		return restA, restB, true
+	}
+	j.flush()
+	begin := len(j.dst)
+	j.dst = appendKey(j.dst, k)
+	low := 0
+	for moreA, moreB := true, true; moreA || moreB; {
+		var da, db dot
+		var afterA, afterB []byte
+		if moreA {
+			da, afterA, _ = cutDot(dotsA)
+		}
+		if moreB {
+			db, afterB, _ = cutDot(dotsB)
+		}
+		order := da.compare(&db)
+		switch {
+		case !moreB:
+			order = -1
+		case !moreA:
+			order = 1
+		}
+		switch {
+		case order < 0:
+			if !coverB.has(da.index, da.time) {
+				j.dst, low = appendDot(j.dst, da, low)
+			}
+		case order > 0:
+			if !coverA.has(db.index, db.time) {
+				j.dst, low = appendDot(j.dst, db, low)
+			}
+		case bytes.Compare(da.position, db.position) < 0: // a reused identity
+			j.dst, low = appendDot(j.dst, db, low)
+		default:
+			j.dst, low = appendDot(j.dst, da, low)
+		}
+		if order <= 0 {
+			dotsA, moreA = afterA, da.more
+		}
+		if order >= 0 {
+			dotsB, moreB = afterB, db.more
+		}
+	}
+	if low == 0 { // no dot is left
+		j.dst = j.dst[:begin]
+	}
+	return restA, restB, true
+}
+
+func renumberDots(dst, b []byte, to renumbering) ([]byte, bool) {
+	context, b, ok := Bin(b)
+	if !ok {
+		return nil, false
+	}
+	dst, start := BeginBin(dst)
+	for len(context) > 0 {
+		iv, rest, ok := cutInterval(context)
+		if !ok || iv.index >= len(to) {
+			return nil, false
+		}
+		iv.index = int(to[iv.index])
+		dst, context = appendInterval(dst, iv), rest
+	}
+	dst = EndBin(dst, start)
+	for len(b) > 0 {
+		k, dots, ok := cutKey(b)
+		if !ok {
+			return nil, false
+		}
+		dst = appendKey(dst, k)
+		low := 0
+		for more := true; more; {
+			d, after, ok := cutDot(dots)
+			if !ok || d.index >= len(to) {
+				return nil, false
+			}
+			d.index = int(to[d.index])
+			dst, low = appendDot(dst, d, low)
+			dots, more = after, d.more
+		}
+		b = dots
+	}
+	return dst, true
+}
+
+// checkDots verifies a body that came from outside and notes the origins it uses.
+func checkDots(b []byte, origins int, used *usage) error {
+	context, elements, err := wire.Bin(b)
+	if err != nil {
+		return malformed("context: " + err.Error())
+	}
+	if err := checkContext(context, origins, used); err != nil {
+		return err
+	}
+	if len(context) > longContext {
+		var room samples
+		c := room.cover(context)
+		return checkElements(elements, &c)
+	}
+	return checkElements(elements, &cover{context: context})
+}
+
+func checkContext(b []byte, origins int, used *usage) error {
+	if len(b) == 0 {
+		return malformed("context without an interval")
+	}
+	var last interval
+	for first := true; len(b) > 0; first = false {
+		iv, rest, ok := cutInterval(b)
+		switch {
+		case !ok:
+			return malformed("context ends inside an interval")
+		case iv.index >= origins:
+			return malformed("interval outside the origin table")
+		case iv.from > iv.to:
+			return malformed("interval ends before it begins")
+		case !bytes.Equal(appendInterval(make([]byte, 0, 32), iv), b[:len(b)-len(rest)]):
+			return malformed("interval in another form than the shortest")
+		case !first && (iv.compare(last) <= 0 || last.reaches(iv)):
+			return malformed("intervals are not sorted or not apart")
+		}
+		used.add(iv.index)
+		last, b = iv, rest
+	}
+	return nil
+}
+
+func checkElements(b []byte, context *cover) error {
+	var last key
+	for first := true; len(b) > 0; first = false {
+		k, dots, ok := cutKey(b)
+		switch {
+		case !ok:
+			return malformed("element ends early")
+		case !first && last.compare(k) >= 0:
+			return malformed("elements are not sorted")
+		}
+		mark := k.value[0] == Absent
+		if mark && k.occurrence > 0 {
+			return malformed("occurrence on the mark that a set exists")
+		}
+		if !mark {
+			if err := wire.Check(k.value, MaxDepth); err != nil {
+				return malformed("element: " + err.Error())
+			}
+		}
+		var lastDot dot
+		for more, n := true, 0; more; n++ {
+			d, after, ok := cutDot(dots)
+			switch {
+			case !ok:
+				return malformed("element ends inside a dot")
+			case n > 0 && lastDot.compare(&d) >= 0:
+				return malformed("dots are not sorted")
+			case d.position != nil && d.position[len(d.position)-1] == 0:
+				return malformed("position that ends in zero")
+			case d.position != nil && mark:
+				return malformed("position on the mark that a set exists")
+			case !context.has(d.index, d.time):
+				return malformed("dot outside the context")
+			}
+			lastDot, dots, more = d, after, d.more
+		}
+		last, b = k, dots
+	}
+	return nil
+}
+
+// dotTimes yields, per interval of the context, its end: the highest of an origin's is the
+// last that the body knows of that origin.
+func dotTimes(b []byte, yield func(index int, t fieldwise.Timestamp) bool) bool {
+	context, _, ok := Bin(b)
+	for len(context) > 0 {
+		iv, rest, cut := cutInterval(context)
+		if !cut || !yield(iv.index, iv.to) {
+			return false
+		}
+		context = rest
+	}
+	return ok
+}
+
+// Element is one element of a set or a list.
+type Element struct {
+	Value      []byte // encoded; nil stands for the mark that the set exists
+	Occurrence uint64 // tells equal values of a list apart; zero in a set
+
+	// Of the newest dot. Position is nil where it has none.
+	Position []byte
+	Version  fieldwise.Version
+}
+
+func (e *Element) key() key {
+	if e.Value == nil {
+		return key{value: []byte{Absent}}
+	}
+	return key{value: e.Value, occurrence: e.Occurrence}
+}
+
+// Elements lists a set in the order of [Compare], without the mark that it exists. A body
+// without bytes has none. Values alias the body.
+func Elements(t Table, body []byte) (all []Element, err error) {
+	all, _, err = readDots(t, body)
+	slices.SortFunc(all, func(a, b Element) int {
+		return cmp.Or(Compare(a.Value, b.Value), cmp.Compare(a.Occurrence, b.Occurrence))
+	})
+	return all, err
+}
+
+// ListElements lists a list in the order that readers see: by position, then version.
+func ListElements(t Table, body []byte) (all []Element, err error) {
+	all, _, err = readDots(t, body)
+	sortList(all)
+	return all, err
+}
+
+func sortList(all []Element) {
+	slices.SortFunc(all, func(a, b Element) int {
+		return cmp.Or(bytes.Compare(a.Position, b.Position), a.Version.Compare(b.Version), a.key().compare(b.key()))
+	})
+}
+
+// Present reports whether there is a set at all: any element, or the mark that it exists.
+func Present(body []byte) bool {
+	_, elements, ok := Bin(body)
+	return ok && len(elements) > 0
+}
+
+// readDots lists the elements in the order of the body, and says whether the mark is there.
+func readDots(t Table, body []byte) (all []Element, marked bool, err error) {
+	if len(body) == 0 {
+		return nil, false, nil
+	}
+	origins := t.Origins()
+	_, b, ok := Bin(body)
+	if !ok {
+		return nil, false, malformed("context ends early")
+	}
+	for len(b) > 0 {
+		k, dots, ok := cutKey(b)
+		if !ok {
+			return nil, false, malformed("element ends early")
+		}
+		var newest dot
+		for more, n := true, 0; more; n++ {
+			d, after, ok := cutDot(dots)
+			if !ok || d.index >= len(origins) {
+				return nil, false, malformed("element ends inside a dot")
+			}
+			if n == 0 || d.time >= newest.time { // at equal times the later origin, as versions go
+				newest = d
+			}
+			dots, more = after, d.more
+		}
+		b = dots
+		if k.value[0] == Absent {
+			marked = true
+			continue
+		}
+		all = append(all, Element{
+			Value: k.value, Occurrence: k.occurrence,
+			Position: slices.Clip(newest.position),
+			Version:  fieldwise.Version{Time: newest.time, Origin: origins[newest.index]},
+		})
+	}
+	return all, marked, nil
+}
+
+// AppendDots appends the body of a delta made where the body is body, which may be empty.
+// Each element of add gets a dot of this write with its position, if it has one, in the
+// place of all its dots that the write knows of; the elements of remove lose those. What
+// is in both is added. Versions of the given elements do not matter.
+//
+// Where a write that is known added several elements, removing one of them names the
+// others, as they stay.
+func (d *Delta) AppendDots(dst, body []byte, add, remove []Element) ([]byte, error) {
+	changed := make([]change, 0, len(add)+len(remove))
+	for _, e := range add {
+		changed = append(changed, change{key: e.key(), position: e.Position, add: true})
+	}
+	for _, e := range remove {
+		changed = append(changed, change{key: e.key()})
+	}
+	slices.SortStableFunc(changed, func(a, b change) int {
+		c := a.key.compare(b.key)
+		if c == 0 && a.add != b.add {
+			if a.add {
+				return -1
+			}
+			return 1
+		}
+		return c
+	})
+	changed = slices.CompactFunc(changed, func(a, b change) bool { return a.key.compare(b.key) == 0 })
+
+	var elements []byte
+	own := interval{index: d.self, to: d.at.Time}
+	if len(body) > 0 {
+		var context []byte
+		var ok bool
+		if context, elements, ok = Bin(body); !ok {
+			return nil, malformed("context ends early")
+		}
+		for len(context) > 0 {
+			iv, rest, ok := cutInterval(context)
+			if !ok {
+				return nil, malformed("context ends inside an interval")
+			}
+			if d.index(iv.index) == d.self {
+				if err := d.above(iv.to); err != nil {
+					return nil, err
+				}
+				own.from = iv.to + 1
+			}
+			context = rest
+		}
+	}
+	removed, err := d.removed(elements, changed)
+	if err != nil {
+		return nil, err
+	}
+	dst = appendContext(dst, append(slices.Clone(removed), own))
+	d.used.add(d.self)
+	for _, iv := range removed {
+		d.used.add(iv.index)
+	}
+	return d.appendElements(dst, elements, changed, removed), nil
+}
+
+// change is what a write does to one element.
+type change struct {
+	key      key
+	position []byte
+	add      bool
+}
+
+// removed returns the moments of the dots that a write takes from the changed elements, by
+// its own indices, sorted.
+func (d *Delta) removed(elements []byte, changed []change) ([]interval, error) {
+	var points []interval
+	for b := elements; len(b) > 0; {
+		k, dots, ok := cutKey(b)
+		if !ok {
+			return nil, malformed("element ends early")
+		}
+		for len(changed) > 0 && changed[0].key.compare(k) < 0 {
+			changed = changed[1:]
+		}
+		hit := len(changed) > 0 && changed[0].key.compare(k) == 0
+		for more := true; more; {
+			dot, after, ok := cutDot(dots)
+			i := d.index(dot.index)
+			if !ok || i >= len(d.origins) {
+				return nil, malformed("element ends inside a dot")
+			}
+			if hit && d.knows(i, dot.time) {
+				points = append(points, interval{index: i, from: dot.time, to: dot.time})
+			}
+			dots, more = after, dot.more
+		}
+		b = dots
+	}
+	slices.SortFunc(points, interval.compare)
+	return slices.Compact(points), nil
+}
+
+// appendContext appends the union of the intervals, which it sorts, as a context.
+func appendContext(dst []byte, all []interval) []byte {
+	slices.SortFunc(all, interval.compare)
+	dst, start := BeginBin(dst)
+	last := all[0]
+	for _, iv := range all[1:] {
+		if last.reaches(iv) {
+			last.to = max(last.to, iv.to)
+		} else {
+			dst, last = appendInterval(dst, last), iv
+		}
+	}
+	return EndBin(appendInterval(dst, last), start)
+}
+
+// appendElements appends the elements of a delta: those that are added, and those not
+// changed that have dots at a moment that it removes others of.
+func (d *Delta) appendElements(dst, elements []byte, changed []change, removed []interval) []byte {
+	if len(removed) == 0 {
+		elements = nil
+	}
+	for len(elements) > 0 {
+		k, dots, _ := cutKey(elements)
+		for len(changed) > 0 && changed[0].key.compare(k) < 0 {
+			dst, changed = d.appendAdded(dst, changed[0]), changed[1:]
+		}
+		if len(changed) > 0 && changed[0].key.compare(k) == 0 {
+			dst, changed = d.appendAdded(dst, changed[0]), changed[1:]
+			elements, _ = skipDots(dots)
+			continue
+		}
+		low := 0
+		for more := true; more; {
+			dot, after, _ := cutDot(dots)
+			dot.index = d.index(dot.index)
+			at := interval{index: dot.index, from: dot.time}
+			if _, found := slices.BinarySearchFunc(removed, at, interval.compare); found {
+				if low == 0 {
+					dst = appendKey(dst, k)
+				}
+				dst, low = appendDot(dst, dot, low)
+			}
+			dots, more = after, dot.more
+		}
+		elements = dots
+	}
+	for _, c := range changed {
+		dst = d.appendAdded(dst, c)
+	}
+	return dst
+}
+
+// appendAdded appends the element of a change if that adds it.
+func (d *Delta) appendAdded(dst []byte, c change) []byte {
+	if !c.add {
+		return dst
+	}
+	dst, _ = appendDot(appendKey(dst, c.key), dot{index: d.self, time: d.at.Time, position: c.position}, 0)
+	return dst
+}
