@@ -77,7 +77,7 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 			}
 			continue
 		}
-		if own == nil {
+		if own == nil || !f.Kind.Registers() {
 			continue
 		}
 		if dst, err = lattice.AppendConflicts(dst, path, f.Kind, m.rules.policy(path), ts, own, td, f.Body); err != nil {
@@ -93,11 +93,11 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 // otherKind reports the values that a field of another mechanism than the schema's brings:
 // readers under this schema do not see them. before is the same field as it was.
 func (m Merger) otherKind(dst []fieldwise.Conflict, f lattice.Field, t, before lattice.Table, own []byte) ([]fieldwise.Conflict, error) {
-	arrived, err := lattice.Siblings(nil, t, f.Body)
+	arrived, err := lattice.Read(nil, f.Kind, t, f.Body)
 	if err != nil {
 		return nil, err
 	}
-	known, err := lattice.Siblings(nil, before, own)
+	known, err := lattice.Read(nil, f.Kind, before, own)
 	if err != nil {
 		return nil, err
 	}
@@ -141,14 +141,11 @@ func (m Merger) dropped(dst []fieldwise.Conflict, low, high record) ([]fieldwise
 			return nil, errFieldEnds
 		}
 		fields = rest
-		siblings, err := lattice.Siblings(nil, t, f.Body)
+		unseen, err := lattice.Unseen(nil, f.Kind, t, f.Body, known)
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range siblings {
-			if s.Version.Time <= known[s.Version.Origin] {
-				continue
-			}
+		for _, s := range unseen {
 			s.Value = bytes.Clone(s.Value)
 			dst = append(dst, fieldwise.Conflict{
 				Kind: fieldwise.ConflictDelete, Field: string(f.Name), Loser: s, Winner: winner, Policy: deleteWins,

@@ -28,6 +28,15 @@ func flatten(doc map[string]any) (leaves, error) {
 	return l, l.addEntries(nil, doc, 1)
 }
 
+// cells are the leaves as a token has them.
+func (l leaves) cells() map[string]cell {
+	all := make(map[string]cell, len(l))
+	for path, val := range l {
+		all[path] = cell{val: val}
+	}
+	return all
+}
+
 // add takes the value at path apart; depth counts the maps around it.
 func (l leaves) add(path []byte, v any, depth int) error {
 	if len(path) > MaxPathLen {

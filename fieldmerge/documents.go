@@ -42,7 +42,7 @@ func (d *Documents) Create(ctx context.Context, key string, doc map[string]any) 
 		if rec.live() {
 			return nil, errExists
 		}
-		return d.rules.appendCreate(dst, rec, changes(fields), at)
+		return d.rules.appendCreate(dst, rec, update{changes: changes(fields)}, at)
 	})
 }
 
@@ -84,7 +84,9 @@ func (d *Documents) Replace(ctx context.Context, key string, from, to map[string
 	if err != nil {
 		return fieldwise.Receipt{}, d.fail("replace", key, fmt.Errorf("to: %w", err))
 	}
-	return d.update(ctx, "replace", key, nil, func(record) (update, error) { return update{changes: diff(before, after)}, nil })
+	return d.update(ctx, "replace", key, nil, func(record) (update, error) {
+		return update{changes: diff(before, after), from: before.cells()}, nil
+	})
 }
 
 // Read returns a record like [Documents.Get], and a token for a later write on just that.
@@ -97,11 +99,7 @@ func (d *Documents) Read(ctx context.Context, key string) (doc map[string]any, t
 		if err != nil {
 			return err
 		}
-		values := make(map[string]cell, len(fields))
-		for path, val := range fields {
-			values[path] = cell{val: val}
-		}
-		token, err = newToken(rec, values)
+		token, err = newToken(rec, fields.cells())
 		return err
 	})
 	return doc, token, err
@@ -126,7 +124,7 @@ func (d *Documents) Put(ctx context.Context, key string, token Token, to map[str
 				c[path] = nil
 			}
 		}
-		return update{changes: c}, nil
+		return update{changes: c, from: token.sawAll(c)}, nil
 	})
 }
 
@@ -153,7 +151,7 @@ func (d *Documents) Upsert(ctx context.Context, key string, change func(doc map[
 		if err != nil {
 			return nil, err
 		}
-		return d.rules.appendCreate(dst, rec, changes(fields), at)
+		return d.rules.appendCreate(dst, rec, update{changes: changes(fields)}, at)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 )
 
 // Domain is a set of records of Go type T that merge field by field. It is safe for
@@ -38,12 +39,15 @@ func (d *Domain[T]) Create(ctx context.Context, key string, v T) (fieldwise.Rece
 	if err != nil {
 		return fieldwise.Receipt{}, d.fail("create", key, err)
 	}
-	fields := d.plan.created(img)
+	u, err := d.plan.created(img)
+	if err != nil {
+		return fieldwise.Receipt{}, d.fail("create", key, err)
+	}
 	return d.write(ctx, "create", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
 		if rec.live() {
 			return nil, errExists
 		}
-		return d.rules.appendCreate(dst, rec, fields, at)
+		return d.rules.appendCreate(dst, rec, u, at)
 	})
 }
 
@@ -86,6 +90,9 @@ func (d *Domain[T]) changed(rec record, change func(*T) error) (update, error) {
 	if err != nil {
 		return update{}, err
 	}
+	if err := after.checkBonds(d.plan, before); err != nil {
+		return update{}, err
+	}
 	u := d.plan.turn(rd, before, after)
 	u.changes.unsetMaps(rd)
 	return u, nil
@@ -94,7 +101,36 @@ func (d *Domain[T]) changed(rec record, change func(*T) error) (update, error) {
 // turn is the update that makes of a record what differs between two images.
 func (p *plan) turn(rd *reading, before, after *image) update {
 	c := after.changes(p, before, func(path string) []byte { return rd.stored(p, path) })
-	return update{changes: c, unsets: p.unsets(c, rd)}
+	u := update{changes: c, unsets: p.unsets(c, rd)}
+	if p.mixed {
+		u.note(p, before, after)
+	}
+	return u
+}
+
+// note adds what fields of mechanisms other than the register need of two images.
+func (u *update) note(p *plan, before, after *image) {
+	u.from, u.intents = make(map[string]cell), make(map[string][]lattice.Intent)
+	add := func(path string, was, c cell) {
+		if _, ok := u.changes[path]; !ok {
+			return
+		}
+		u.from[path] = was
+		if c.acted() {
+			u.intents[path] = c.held.Intents
+		}
+	}
+	for i, at := range p.places {
+		if !at.register.Registers() {
+			add(at.rel, before.slots[i], after.slots[i])
+		}
+	}
+	for path, c := range after.entries {
+		add(path, before.entries[path], c)
+	}
+	for path, was := range before.entries {
+		add(path, was, after.entries[path])
+	}
 }
 
 // unsets lists what the changes unset that shows and is not stored in its place: in a
@@ -132,9 +168,14 @@ func (c changes) unsetMaps(rd *reading) {
 }
 
 // created are the fields that a new record of the image has.
-func (p *plan) created(img *image) changes {
+func (p *plan) created(img *image) (update, error) {
 	none := &image{slots: make([]cell, len(img.slots))}
-	return img.changes(p, none, func(string) []byte { return nil }).addMarkers()
+	u := update{changes: img.changes(p, none, func(string) []byte { return nil }).addMarkers()}
+	if !p.mixed {
+		return u, nil
+	}
+	u.note(p, none, img)
+	return u, img.checkBonds(p, none)
 }
 
 // Replace writes a new version of a record, to, against the version it was made from:
@@ -158,7 +199,7 @@ func (d *Domain[T]) Replace(ctx context.Context, key string, from, to T) (fieldw
 		if err != nil {
 			return update{}, err
 		}
-		return d.plan.turn(rd, before, after), nil
+		return d.plan.turn(rd, before.onlyValues(), after.onlyValues()), nil
 	})
 }
 
@@ -195,7 +236,7 @@ func (d *Domain[T]) Put(ctx context.Context, key string, token Token, to T) (fie
 		if err != nil {
 			return update{}, err
 		}
-		return d.plan.turn(rd, token.image(d.plan), after), nil
+		return d.plan.turn(rd, token.image(d.plan), after.onlyValues()), nil
 	})
 }
 
@@ -222,7 +263,11 @@ func (d *Domain[T]) Upsert(ctx context.Context, key string, change func(*T) erro
 		if err != nil {
 			return nil, err
 		}
-		return d.rules.appendCreate(dst, rec, d.plan.created(img), at)
+		u, err := d.plan.created(img)
+		if err != nil {
+			return nil, err
+		}
+		return d.rules.appendCreate(dst, rec, u, at)
 	})
 }
 

@@ -116,7 +116,7 @@ func (p *plan) drift(r *rules, rec record, report func(at drifted, misfit *Field
 			return errFieldEnds
 		}
 		fields = rest
-		siblings, err := lattice.Siblings(nil, t, f.Body)
+		siblings, err := lattice.Read(nil, f.Kind, t, f.Body)
 		if err != nil {
 			return err
 		}

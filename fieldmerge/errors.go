@@ -13,7 +13,7 @@ var ErrField = errors.New("fieldmerge: field and Go type do not fit")
 
 // ErrDirection says that a write goes back in a field of max or min, which shows more, or
 // less, already.
-var ErrDirection = errors.New("fieldmerge: a field of max or min goes in one direction")
+var ErrDirection = errors.New("fieldmerge: the field goes in one direction")
 
 // ErrSibling says that a field has no such value to resolve it to.
 var ErrSibling = errors.New("fieldmerge: no such sibling")

@@ -116,7 +116,7 @@ func (d *records) explainFields(e *Explanation, rec record) error {
 	}
 	for i := range v.fields {
 		f := &v.fields[i]
-		siblings, err := lattice.Siblings(nil, t, lattice.FindField(fields, f.path, f.kind))
+		siblings, err := lattice.Read(nil, f.kind, t, lattice.FindField(fields, f.path, f.kind))
 		if err != nil {
 			return err
 		}

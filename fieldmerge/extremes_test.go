@@ -69,7 +69,7 @@ func TestMaxAndMinGoInOneDirection(t *testing.T) {
 		require.Equal(t, state, site.state)
 	}
 	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"best": 5}})
-	require.EqualError(t, err, `d: patch "k": field "best": fieldmerge: a field of max or min goes in one direction: 5 is written, and the max is 7`)
+	require.EqualError(t, err, `d: patch "k": field "best": fieldmerge: the field goes in one direction: 5 is written, and the max is 7`)
 	_, err = d.Update(ctx(), key, func(p *device) error { p.Best, p.Price = 8, nil; return nil })
 	require.NoError(t, err, "unset goes")
 	got, err := d.Get(ctx(), key)

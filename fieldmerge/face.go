@@ -16,7 +16,7 @@ type structFace struct {
 // decode is the value of a field as its Go type has it or, where it does not fit or is not
 // in the schema, as a document has it.
 func (f structFace) decode(path string, val []byte) any {
-	if l := f.plan.leafAt(path); l != nil {
+	if l := f.plan.leafAt(path); l != nil && !l.held {
 		v := reflect.New(l.typ).Elem()
 		if err := l.codec.Decode(val, v); err == nil {
 			return v.Interface()

@@ -3,9 +3,12 @@ package fieldmerge
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"reflect"
 
+	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -19,10 +22,11 @@ type image struct {
 
 // cell is one register's part of an image.
 type cell struct {
-	val   []byte // encoded; nil: nothing is there
-	zero  bool   // the zero value of a field that is always there: a new record does without
-	group bool   // the value is that of a group
-	hash  []byte // instead of val where a token was too small for it
+	val   []byte        // encoded; nil: nothing is there
+	zero  bool          // the zero value of a field that is always there: a new record does without
+	group bool          // the value is that of a group
+	hash  []byte        // instead of val where a token was too small for it
+	held  *lattice.Held // what a CRDT value holds
 }
 
 func (img *image) set(p *place, prefix string, c cell) {
@@ -45,13 +49,25 @@ func (p *plan) image(v reflect.Value) (*image, error) {
 	return img, p.root.flatten(img, "", v)
 }
 
+// crdtValue is a CRDT value that can be read; v itself where it is in a variable.
+func crdtValue(v reflect.Value) crdt.Value {
+	if !v.CanAddr() {
+		in := reflect.New(v.Type()).Elem()
+		in.Set(v)
+		v = in
+	}
+	return v.Addr().Interface().(crdt.Value)
+}
+
 func (l *leaf) flatten(img *image, prefix string, v reflect.Value) error {
 	start := len(img.buf)
 	c, err := l.encode(img, prefix, v)
-	if err != nil || c.val == nil && l.pointer {
+	if err != nil || c.val == nil && c.held == nil {
 		return err
 	}
-	c.val = img.keep(start)
+	if c.val != nil {
+		c.val = img.keep(start)
+	}
 	if l.rel == "" {
 		c.zero = false // an entry of a map is there because somebody put it there
 	}
@@ -68,11 +84,20 @@ func (l *leaf) encode(img *image, prefix string, v reflect.Value) (c cell, err e
 		v = v.Elem()
 	}
 	start := len(img.buf)
-	if img.buf, err = l.codec.Append(img.buf, v); err != nil {
+	if l.held {
+		held, err := crdt.HeldBy(crdtValue(v))
+		if err != nil {
+			return cell{}, &FieldError{Field: l.path(prefix), GoField: l.goName, Err: err}
+		}
+		img.buf = append(img.buf, held.Value...)
+		c.held = &held
+	} else if img.buf, err = l.codec.Append(img.buf, v); err != nil {
 		return cell{}, &FieldError{Field: l.path(prefix), GoField: l.goName, Err: err}
 	}
-	c.val = img.keep(start)
-	c.zero = !l.pointer && bytes.Equal(c.val, l.zero)
+	if c.val = img.keep(start); c.held != nil && c.held.Value == nil {
+		c.val = nil
+	}
+	c.zero = !l.pointer && bytes.Equal(c.val, l.zero) && !c.acted()
 	return c, nil
 }
 
@@ -166,13 +191,66 @@ func (img *image) changes(p *plan, before *image, stored func(path string) []byt
 
 func (c changes) change(p *plan, path string, before, after cell, stored func(path string) []byte) {
 	switch {
-	case before.same(after), !before.there() && after.zero:
+	case before.same(after) && !after.acted(), !before.there() && after.zero:
 	case after.group:
 		c[path] = p.groupAt(path).write(stored(path), before.val, after.val)
 	default:
 		c[path] = after.val
 	}
 }
+
+// acted reports whether something was done to a CRDT value.
+func (c cell) acted() bool { return c.held != nil && len(c.held.Intents) > 0 }
+
+// onlyValues drops from an image what was done to CRDT values, and leaves what they come to.
+func (img *image) onlyValues() *image {
+	for i := range img.slots {
+		img.slots[i].held = nil
+	}
+	for path, c := range img.entries {
+		c.held = nil
+		img.entries[path] = c
+	}
+	return img
+}
+
+// checkBonds refuses CRDT values that were not made what they are by what was done to the
+// value that before, the image as it was read, has in their place.
+func (img *image) checkBonds(p *plan, before *image) error {
+	check := func(path string, was, c cell) error {
+		var bond *lattice.Bond
+		if was.held != nil {
+			bond = was.held.Bond
+		}
+		if c.held == nil || c.held.Bond == bond {
+			return nil
+		}
+		text := "it was made anew"
+		if c.held.Bond != nil {
+			text = "it is " + c.held.Bond.Field + " that was read elsewhere"
+		}
+		remedy := "change the value that is there by its methods"
+		if bond == nil {
+			remedy = "make a new one that comes to the same"
+		}
+		return &FieldError{Field: path, Err: fmt.Errorf("%w: %s; %s", ErrAssigned, text, remedy)}
+	}
+	for i, c := range img.slots {
+		if err := check(p.places[i].rel, before.slots[i], c); err != nil {
+			return err
+		}
+	}
+	for path, c := range img.entries {
+		if err := check(path, before.entries[path], c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ErrAssigned says that a CRDT value was assigned from elsewhere: such a value remembers
+// what was done to it since it was read, which means nothing in another place.
+var ErrAssigned = errors.New("fieldmerge: a CRDT value was assigned")
 
 func (c cell) there() bool { return c.val != nil || c.hash != nil }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/lww"
 	"github.com/fieldwise/fieldwise/replog"
@@ -126,6 +127,7 @@ func TestMisuseReadsWell(t *testing.T) {
 	m.opening()
 	m.writing()
 	m.patching()
+	m.values()
 	m.conditions()
 	m.readingOtherTypes()
 	m.settling()
@@ -550,6 +552,97 @@ func (m *misuse) patching() {
 	patch("a function", fieldmerge.ErrField, set("extra", func() {}))
 	_, err := d.Siblings(ctx(), "asha", "nickname")
 	require.NoError(m.t, err) // nothing was ever written there
+}
+
+// Shop is what a shop counts and lists.
+type Shop struct {
+	Visits crdt.GCounter        `merge:"visits,gcounter"`
+	Stock  crdt.PNCounter       `merge:"stock,pncounter"`
+	Sold   int64                `merge:"sold,gcounter"`
+	Tags   crdt.ORSet[string]   `merge:"tags,orset"`
+	Codes  []int                `merge:"codes,gset"`
+	Lines  []string             `merge:"lines,list"`
+	Open   bool                 `merge:"open,ewflag"`
+	Rooms  map[string]ShopsRoom `merge:"rooms,each=nested"`
+}
+
+type ShopsRoom struct {
+	Guests crdt.PNCounter `merge:"guests,pncounter"`
+}
+
+func (m *misuse) values() {
+	m.chapter("Counters, sets and lists")
+	m.did("a counter that is a text", ofSchema[struct {
+		Hits string `merge:"hits,pncounter"`
+	}](), fieldmerge.ErrSchema)
+	m.did("a counter behind a pointer", ofSchema[struct {
+		Hits *int64 `merge:"hits,pncounter"`
+	}](), fieldmerge.ErrSchema)
+	m.did("a crdt.PNCounter behind a pointer", ofSchema[struct {
+		Hits *crdt.PNCounter `merge:"hits,pncounter"`
+	}](), fieldmerge.ErrSchema)
+	m.did("a crdt.PNCounter under lww", ofSchema[struct {
+		Hits crdt.PNCounter `merge:"hits,lww"`
+	}](), fieldmerge.ErrSchema)
+	m.did("a crdt.GCounter under pncounter", ofSchema[struct {
+		Hits crdt.GCounter `merge:"hits,pncounter"`
+	}](), fieldmerge.ErrSchema)
+	m.did("a set of functions", ofSchema[struct {
+		Hooks crdt.ORSet[chan int] `merge:"hooks,orset"`
+	}](), fieldmerge.ErrSchema)
+	m.did("a list that is a map", ofSchema[struct {
+		Lines map[string]string `merge:"lines,list"`
+	}](), fieldmerge.ErrSchema)
+	m.did("a list that is bytes", ofSchema[struct {
+		Body []byte `merge:"body,list"`
+	}](), fieldmerge.ErrSchema)
+	m.did("a flag that is a number", ofSchema[struct {
+		Open int `merge:"open,ewflag"`
+	}](), fieldmerge.ErrSchema)
+	m.did("a counter in a group", ofSchema[struct {
+		Sold int64  `merge:"sold,pncounter,group=sales"`
+		Unit string `merge:"unit,lww,group=sales"`
+	}](), fieldmerge.ErrSchema)
+	m.did("a counter that was one value before", ofSchema[struct {
+		Sold int64 `merge:"sold,pncounter,was=sold"`
+	}](), fieldmerge.ErrSchema)
+
+	r, err := replog.Open(ctx(), replog.Config{Region: "eu-west-1", Dir: m.t.TempDir()})
+	require.NoError(m.t, err)
+	m.t.Cleanup(func() { r.Close() })
+	schema, err := fieldmerge.NewSchema[Shop]()
+	require.NoError(m.t, err)
+	d, err := fieldmerge.Open(r, "shops", schema)
+	require.NoError(m.t, err)
+	_, err = d.Create(ctx(), "pune", Shop{Visits: crdt.NewGCounter(3), Stock: crdt.NewPNCounter(4), Sold: 5, Tags: crdt.NewORSet("tea"), Codes: []int{1}, Rooms: map[string]ShopsRoom{"bar": {}}})
+	require.NoError(m.t, err)
+	pune, err := d.Get(ctx(), "pune")
+	require.NoError(m.t, err)
+	update := func(what string, want error, change func(*Shop)) {
+		m.t.Helper()
+		_, err := d.Update(ctx(), "pune", func(s *Shop) error { change(s); return nil })
+		m.did(what, err, want)
+	}
+	update("a counter that was read outside of the closure", fieldmerge.ErrAssigned, func(s *Shop) { s.Stock = pune.Stock })
+	update("a counter made anew", fieldmerge.ErrAssigned, func(s *Shop) { s.Stock = crdt.NewPNCounter(9) })
+	update("a set made anew", fieldmerge.ErrAssigned, func(s *Shop) { s.Tags = crdt.NewORSet("coffee") })
+	update("another counter of the same record", fieldmerge.ErrAssigned, func(s *Shop) { s.Stock = s.Rooms["bar"].Guests })
+	_, err = d.Create(ctx(), "mumbai", pune)
+	m.did("Create of a record that was read under another key", err, fieldmerge.ErrAssigned)
+	update("a grow-only counter that goes down", fieldmerge.ErrDirection, func(s *Shop) { s.Sold-- })
+	update("an element taken from a grow-only set", fieldmerge.ErrDirection, func(s *Shop) { s.Codes = nil; s.Codes = append(s.Codes, 2) })
+	update("a counter beyond its end", fieldmerge.ErrField, func(s *Shop) { s.Visits.Inc(1 << 63); s.Visits.Inc(1 << 63) })
+	update("an element that is not UTF-8", fieldmerge.ErrField, func(s *Shop) { s.Tags.Add("\xff") })
+	patch := func(what string, path string, v any) {
+		m.t.Helper()
+		_, err := d.Patch(ctx(), "pune", fieldmerge.Patch{Set: map[string]any{path: v}})
+		m.did(what, err, fieldmerge.ErrField)
+	}
+	patch("a patch of a counter with a fraction", "stock", 1.5)
+	patch("a patch of a list with a text", "lines", "tea")
+	patch("a patch of a set of texts with numbers", "tags", []int{1})
+	patch("a patch of a flag with a text", "open", "yes")
+	patch("a patch of a counter with nil", "stock", nil)
 }
 
 func (m *misuse) conditions() {

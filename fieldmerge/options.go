@@ -86,6 +86,8 @@ func (d *draft) policy(where string, s Strategy) crdt.Policy {
 		return lattice.Extreme(lattice.KindMax)
 	case s == Min:
 		return lattice.Extreme(lattice.KindMin)
+	case mechanisms[s].Kind != 0:
+		return mechanisms[s]
 	case isCustom && d.customs[name] != nil:
 		d.used[name] = true
 		return d.customs[name]
@@ -98,8 +100,8 @@ func (d *draft) policy(where string, s Strategy) crdt.Policy {
 }
 
 const (
-	policyNames   = `"lww", "earliest", "priority", "max", "min" or "custom=NAME"`
-	strategyNames = `"lww", "earliest", "priority", "max", "min", "custom=NAME", "nested" for a struct, or "each=" and one of these for the entries of a map`
+	policyNames   = `"lww", "earliest", "priority", "max", "min", "pncounter", "gcounter", "orset", "gset", "ewflag", "list" or "custom=NAME"`
+	strategyNames = `"lww", "earliest", "priority", "max", "min", "pncounter", "gcounter", "orset", "gset", "ewflag", "list", "custom=NAME", "nested" for a struct, or "each=" and one of these for the entries of a map`
 )
 
 // done returns all that is wrong, or nil.

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -241,6 +243,9 @@ func (l *leaf) convert(path string, v any) ([]byte, error) {
 		}
 		rv = rv.Elem()
 	}
+	if l.held {
+		return l.convertHeld(path, rv, v)
+	}
 	if rv.IsValid() && rv.Type() == l.typ {
 		val, err := l.codec.Append(make([]byte, 0, 32), rv)
 		if err != nil {
@@ -272,6 +277,32 @@ func (l *leaf) convert(path string, v any) ([]byte, error) {
 		return nil, &FieldError{Field: path, GoField: l.goName, Err: err}
 	}
 	return val, nil
+}
+
+// convertHeld encodes what a patch sets a CRDT value to: what one comes to, or a value of
+// that form.
+func (l *leaf) convertHeld(path string, rv reflect.Value, v any) ([]byte, error) {
+	in := reflect.New(l.typ)
+	var val []byte
+	var err error
+	switch {
+	case v == nil:
+		err = fmt.Errorf("nil is no %v; list the path under Unset to unset it", l.typ)
+	case rv.Type() == l.typ:
+		in.Elem().Set(rv)
+	default:
+		if val, err = encode(v); err == nil {
+			err = crdt.Hold(in.Interface().(crdt.Value), val, nil)
+		}
+	}
+	var held lattice.Held
+	if err == nil {
+		held, err = crdt.HeldBy(in.Interface().(crdt.Value))
+	}
+	if err != nil {
+		return nil, &FieldError{Field: path, GoField: l.goName, Err: err}
+	}
+	return held.Value, nil
 }
 
 var errNilForMap = errors.New("nil is no map or struct; list the path under Unset to unset it")

@@ -18,6 +18,7 @@ import (
 type plan struct {
 	typ    reflect.Type
 	root   *structNode
+	mixed  bool     // some fields are of another mechanism than the register
 	places []*place // of all registers whose path is known beforehand, sorted by it
 }
 
@@ -64,6 +65,7 @@ type leaf struct {
 	typ     reflect.Type
 	codec   value.Codec // of what the pointer points to
 	zero    []byte      // the encoded zero value; nil for pointers
+	held    bool        // it is a CRDT value, which has no codec
 	was     string      // the name that it had before; empty: none
 	formers []*place    // where it may be stored under that
 }
@@ -138,7 +140,7 @@ func newPlan(t reflect.Type, d *draft, r *rules, f *fingerprint) *plan {
 	for i, one := range b.places {
 		one.slot = i
 	}
-	p.places = b.places
+	p.places, p.mixed = b.places, r.mixed
 	return p
 }
 
@@ -242,6 +244,10 @@ func (b *planner) field(n *structNode, at place, t reflect.Type, index []int, ta
 			return
 		}
 		l.was = tag.was
+		if !l.register.Registers() {
+			b.problem(&at, "was=%s: what is stored there is no %v; a field under %q starts anew", tag.was, l.register, tag.strategy)
+			return
+		}
 		for _, k := range []lattice.Kind{lattice.KindRegister, lattice.KindMax, lattice.KindMin} {
 			if tag.was == tag.name && k == l.register {
 				continue
@@ -329,6 +335,9 @@ func (b *planner) leaf(l *leaf, t reflect.Type, s Strategy) bool {
 	if l.pointer = t.Kind() == reflect.Pointer; l.pointer {
 		t = t.Elem()
 	}
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[crdt.Value]()) {
+		return b.heldLeaf(l, t)
+	}
 	codec, err := value.CodecOf(t)
 	if err != nil {
 		b.problem(&l.place, "%w; `merge:\"-\"` leaves the field out", err)
@@ -345,8 +354,63 @@ func (b *planner) leaf(l *leaf, t reflect.Type, s Strategy) bool {
 	return true
 }
 
+// heldLeaf fills in what a field has that is a CRDT value.
+func (b *planner) heldLeaf(l *leaf, t reflect.Type) bool {
+	if l.pointer {
+		b.problem(&l.place, "a CRDT value is always there; use %v instead of a pointer", t)
+		return false
+	}
+	l.typ, l.held = t, true
+	v := reflect.New(t)
+	l.kind = crdt.StrategyOf(v.Interface().(crdt.Value))
+	held, err := crdt.HeldBy(v.Interface().(crdt.Value))
+	if err != nil {
+		b.problem(&l.place, "%w", err)
+		return false
+	}
+	l.zero = held.Value
+	return true
+}
+
+// plainType says which Go types a mechanism's values have that are no CRDT values.
+type plainType struct {
+	text  string
+	holds func(reflect.Type) bool
+}
+
+var plainTypes = map[lattice.Kind]plainType{
+	lattice.KindCounter: {"a crdt.PNCounter or crdt.GCounter, or an integer", func(t reflect.Type) bool { return kindOf(t) == "integer" }},
+	lattice.KindSet:     {"a crdt.ORSet or crdt.GSet, or a slice", isList},
+	lattice.KindList:    {"a slice", isList},
+	lattice.KindFlag:    {"a crdt.EWFlag, or a bool", func(t reflect.Type) bool { return t.Kind() == reflect.Bool }},
+}
+
+// isList reports whether values of the type are lists that can be of any length.
+func isList(t reflect.Type) bool { return t.Kind() == reflect.Slice && kindOf(t) == "list" }
+
+// goType is the field's type.
+func (l *leaf) goType() reflect.Type {
+	if l.pointer {
+		return reflect.PointerTo(l.typ)
+	}
+	return l.typ
+}
+
 func (b *planner) policy(l *leaf, s Strategy) crdt.Policy {
 	p := b.draft.policy(l.goName, s)
+	m, isMechanism := p.(lattice.Mechanism)
+	switch {
+	case l.held:
+		if own := crdt.StrategyOf(reflect.New(l.typ).Interface().(crdt.Value)); p != nil && own != string(s) {
+			b.problem(&l.place, "a %v is stored under the strategy %q, not %q; an ordinary Go type has its value under others", l.typ, own, s)
+		}
+		return p
+	case isMechanism:
+		if want := plainTypes[m.Kind]; l.pointer || !want.holds(l.typ) {
+			b.problem(&l.place, "strategy %q is for %s, and the field is %v", s, want.text, l.goType())
+		}
+		return p
+	}
 	if c, ok := p.(*custom); ok && c.typ != l.typ && (!l.pointer || c.typ != reflect.PointerTo(l.typ)) {
 		b.problem(&l.place, "Custom(%q) resolves values of type %v, and the field holds %v; let it take %v", c.name, c.typ, l.typ, l.typ)
 	}
@@ -365,7 +429,7 @@ func (b *planner) member(n *structNode, at place, t reflect.Type, index []int, t
 	case tag.strategy == nestedStrategy || strings.HasPrefix(string(tag.strategy), eachPrefix):
 		b.problem(&at, "a field of the group %q is one value; use %s", tag.group, policyNames)
 		return
-	case tag.strategy == Max || tag.strategy == Min:
+	case tag.strategy == Max || tag.strategy == Min || mechanisms[tag.strategy].Kind != 0:
 		b.problem(&at, "strategy %q is a mechanism of its own, and a field of the group %q is a part of its value; use another strategy", tag.strategy, tag.group)
 		return
 	case tag.was != "":

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
@@ -133,6 +134,15 @@ func (l *leaf) stored(rd *reading, prefix string) (*place, found) {
 
 func (l *leaf) fill(rd *reading, prefix string, v reflect.Value) {
 	stored, f := l.stored(rd, prefix)
+	if l.held {
+		bond := &lattice.Bond{Field: l.goName}
+		v, _ := v.Addr().Interface().(crdt.Value)
+		if err := crdt.Hold(v, f.val, bond); err != nil {
+			rd.fail(&l.place, stored, prefix, err)
+			_ = crdt.Hold(v, nil, bond)
+		}
+		return
+	}
 	switch {
 	case rd.isFields(f.val, stored.path(prefix)):
 		rd.fail(&l.place, stored, prefix, fmt.Errorf("holds fields of its own, and the Go type %v is one value", l.typ))
@@ -151,6 +161,9 @@ func (l *leaf) decode(val []byte, v reflect.Value) error {
 			return nil
 		}
 		target = reflect.New(l.typ).Elem()
+	}
+	if l.held {
+		return crdt.Hold(target.Addr().Interface().(crdt.Value), val, nil)
 	}
 	if err := l.codec.Decode(val, target); err != nil {
 		target.SetZero()

@@ -116,7 +116,7 @@ func (d *records) Delete(ctx context.Context, key string, options ...WriteOption
 				if !ok {
 					return nil, errFieldEnds
 				}
-				if rest = after; !token.missed(t, f.Body, at.Origin.Region) {
+				if rest = after; !token.missed(t, f.Kind, f.Body, at.Origin.Region) {
 					continue
 				}
 				if f.Kind == lattice.KindCreated {
@@ -163,7 +163,7 @@ func (d *records) Siblings(ctx context.Context, key, path string) (all []Sibling
 			return err
 		}
 		path = d.register(fields, path)
-		siblings, err := lattice.Siblings(nil, t, lattice.FindField(fields, path, d.rules.kind(path)))
+		siblings, err := lattice.Read(nil, d.rules.kind(path), t, lattice.FindField(fields, path, d.rules.kind(path)))
 		if err != nil || len(siblings) == 0 {
 			return err
 		}

@@ -14,7 +14,7 @@ type rules struct {
 	byPath   map[string]crdt.Policy
 	patterns []pattern // in the order in which they apply
 	fallback crdt.Policy
-	extremes bool // some of them are of max or min
+	mixed    bool // some of them are of another mechanism than the register
 	ranks    []fieldwise.Region
 }
 
@@ -55,18 +55,20 @@ func (r *rules) policy(path string) crdt.Policy {
 // policyOf returns the policy of the field at path under a mechanism, which may be another
 // than the schema's.
 func (r *rules) policyOf(path string, k lattice.Kind) crdt.Policy {
-	if k == lattice.KindMax || k == lattice.KindMin {
-		return lattice.Extreme(k)
-	}
-	if p := r.policy(path); mechanismOf(p) == k {
+	switch p := r.policy(path); {
+	case mechanismOf(p) == k:
 		return p
+	case k == lattice.KindMax || k == lattice.KindMin:
+		return lattice.Extreme(k)
+	case !k.Registers():
+		return lattice.Mechanism{Kind: k, Named: k.String()}
 	}
 	return lww.Policy{}
 }
 
 // kind is the mechanism of the field at path.
 func (r *rules) kind(path string) lattice.Kind {
-	if r.extremes {
+	if r.mixed {
 		return mechanismOf(r.policy(path))
 	}
 	return lattice.KindRegister
@@ -74,8 +76,11 @@ func (r *rules) kind(path string) lattice.Kind {
 
 // mechanismOf is the mechanism that a policy belongs to.
 func mechanismOf(p crdt.Policy) lattice.Kind {
-	if e, ok := p.(lattice.Extreme); ok {
-		return lattice.Kind(e)
+	switch p := p.(type) {
+	case lattice.Extreme:
+		return lattice.Kind(p)
+	case lattice.Mechanism:
+		return p.Kind
 	}
 	return lattice.KindRegister
 }
@@ -97,7 +102,7 @@ func (p *pattern) matches(path []string) bool {
 func isWildcard(segment string) bool { return segment == "*" || segment == "**" }
 
 func (r *rules) add(segments []string, policy crdt.Policy) {
-	r.extremes = r.extremes || mechanismOf(policy) != lattice.KindRegister
+	r.mixed = r.mixed || mechanismOf(policy) != lattice.KindRegister
 	if slices.ContainsFunc(segments, isWildcard) {
 		r.patterns = append(r.patterns, pattern{segments, policy})
 		return

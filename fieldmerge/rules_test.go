@@ -632,7 +632,7 @@ func TestSchemaErrorsAllAtOnce(t *testing.T) {
 		`field "a.**.b": "**" stands in the middle; it may only be the last segment`,
 		`field "twice" has two strategies; name each pattern once`,
 		`field "twice": strategy "priority" needs Ranks(...), the region that prevails first`,
-		`field "b": unknown strategy "newest"; use "lww", "earliest", "priority", "max", "min" or "custom=NAME"`,
+		`field "b": unknown strategy "newest"; use "lww", "earliest", "priority", "max", "min", "pncounter", "gcounter", "orset", "gset", "ewflag", "list" or "custom=NAME"`,
 		`no Default(...); say which strategy fields have that no pattern matches`,
 	}, "\n"))
 	_, err = fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Default(fieldmerge.LWW), fieldmerge.Ranks("a", "B", "a"))

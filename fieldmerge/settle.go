@@ -60,7 +60,7 @@ func (c Choice) find(r *rules, rec record, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	siblings, err := lattice.Siblings(nil, t, lattice.FindField(fields, path, r.kind(path)))
+	siblings, err := lattice.Read(nil, r.kind(path), t, lattice.FindField(fields, path, r.kind(path)))
 	switch {
 	case err != nil:
 		return nil, err

@@ -33,7 +33,35 @@ const (
 	Max Strategy = "max"
 	// Min is Max the other way round.
 	Min Strategy = "min"
+	// PNCounter counts up and down: what regions count at the same time adds up. The field
+	// is a crdt.PNCounter, or an integer of which a write counts the difference.
+	PNCounter Strategy = "pncounter"
+	// GCounter is PNCounter that only counts up; a reset takes it back to zero.
+	GCounter Strategy = "gcounter"
+	// ORSet is a set of values: adding an element wins over removing it at the same time
+	// elsewhere. The field is a crdt.ORSet, or a slice, which is read in order of its values and
+	// of which a write adds what is new and removes what is gone.
+	ORSet Strategy = "orset"
+	// GSet is ORSet that only grows.
+	GSet Strategy = "gset"
+	// EWFlag is a switch: turning it on wins over turning it off at the same time elsewhere.
+	// The field is a crdt.EWFlag, or a bool.
+	EWFlag Strategy = "ewflag"
+	// List is a list of values in an order, which may be equal: what regions add, remove and move
+	// at the same time comes together. The field is a slice. A value that changes is another
+	// value in its place.
+	List Strategy = "list"
 )
+
+// mechanisms are the strategies of mechanisms that have one value for all readers.
+var mechanisms = map[Strategy]lattice.Mechanism{
+	PNCounter: {Kind: lattice.KindCounter, Named: string(PNCounter)},
+	GCounter:  {Kind: lattice.KindCounter, Named: string(GCounter), Grows: true},
+	ORSet:     {Kind: lattice.KindSet, Named: string(ORSet)},
+	GSet:      {Kind: lattice.KindSet, Named: string(GSet), Grows: true},
+	EWFlag:    {Kind: lattice.KindFlag, Named: string(EWFlag)},
+	List:      {Kind: lattice.KindList, Named: string(List)},
+}
 
 const customPrefix = "custom="
 

@@ -170,21 +170,13 @@ func (t *Token) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// missed reports whether the region, or any for "", wrote the register since the token was
+// missed reports whether the region, or any for "", wrote the field since the token was
 // made.
-func (t *Token) missed(table lattice.Table, register []byte, region fieldwise.Region) bool {
+func (t *Token) missed(table lattice.Table, k lattice.Kind, body []byte, region fieldwise.Region) bool {
 	origins := table.Origins()
-	for len(register) > 0 {
-		it, rest, ok := lattice.CutItem(register)
-		if !ok || it.Index >= len(origins) {
-			return true
-		}
-		if o := origins[it.Index]; (region == "" || o.Region == region) && it.Time > t.seen[o] {
-			return true
-		}
-		register = rest
-	}
-	return false
+	return !k.Times(body, func(i int, time fieldwise.Timestamp) bool {
+		return i < len(origins) && (region != "" && origins[i].Region != region || time <= t.seen[origins[i]])
+	})
 }
 
 // ahead reports whether the token's reader knew of writes that a record lacks yet.
@@ -217,6 +209,15 @@ func (t *Token) image(p *plan) *image {
 		}
 	}
 	return img
+}
+
+// sawAll is what the token says was shown at the paths of changes.
+func (t *Token) sawAll(c changes) map[string]cell {
+	all := make(map[string]cell, len(c))
+	for path := range c {
+		all[path] = t.values[path]
+	}
+	return all
 }
 
 func (t *Token) has(path string) bool { _, ok := t.values[path]; return ok }

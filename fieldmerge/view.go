@@ -46,10 +46,12 @@ func (f *shown) found() found {
 // shown returns the value that a reader sees of a register, and how many siblings there
 // are; of a register without any, nothing.
 func (r *rules) shown(path string, k lattice.Kind, t lattice.Table, register []byte) (val []byte, siblings int, err error) {
-	if val, ok := lattice.Single(register); ok {
-		return val, 1, nil
+	if k.Registers() {
+		if val, ok := lattice.Single(register); ok {
+			return val, 1, nil
+		}
 	}
-	all, err := lattice.Siblings(nil, t, register)
+	all, err := lattice.Read(nil, k, t, register)
 	if err != nil || len(all) == 0 {
 		return nil, 0, err
 	}
@@ -74,7 +76,7 @@ func (r *rules) view(rec record) (*view, error) {
 		if f.Kind == lattice.KindCreated {
 			continue
 		}
-		if siblings, err = lattice.Siblings(siblings[:0], t, f.Body); err != nil {
+		if siblings, err = lattice.Read(siblings[:0], f.Kind, t, f.Body); err != nil {
 			return nil, err
 		}
 		if len(siblings) == 0 {

@@ -17,7 +17,8 @@ import (
 type changes map[string][]byte
 
 // appendCreate appends the delta that creates a record over one that is not live.
-func (r *rules) appendCreate(dst []byte, rec record, fields changes, at fieldwise.Version) ([]byte, error) {
+func (r *rules) appendCreate(dst []byte, rec record, u update, at fieldwise.Version) ([]byte, error) {
+	fields := u.changes
 	if rec.life >= maxLife-1 {
 		return nil, &fieldwise.LimitError{Limit: "lives of a record", Got: int(min(rec.life, math.MaxInt)), Max: min(maxLife, math.MaxInt)}
 	}
@@ -38,10 +39,20 @@ func (r *rules) appendCreate(dst []byte, rec record, fields changes, at fieldwis
 		start := len(buf)
 		buf = append(buf, path...)
 		name := buf[start:]
-		if buf, err = d.AppendWrite(buf, nil, val); err != nil {
+		k := r.kind(path)
+		if k.Registers() {
+			buf, err = d.AppendWrite(buf, nil, val)
+		} else {
+			var body []byte
+			body, err = r.appendEdit(d, path, nil, nil, &u)
+			buf = append(buf, body...)
+		}
+		if err != nil {
 			return nil, err
 		}
-		all = append(all, lattice.Field{Name: name, Kind: r.kind(path), Body: buf[start+len(name):]})
+		if body := buf[start+len(name):]; len(body) > 0 {
+			all = append(all, lattice.Field{Name: name, Kind: k, Body: body})
+		}
 	}
 	if len(all) == 0 { // a version to report, should a delete drop the record unseen
 		register, err := d.AppendWrite(nil, nil, emptyMap)
@@ -61,6 +72,25 @@ type update struct {
 	rests   map[string]bool                   // paths whose value is made from what is there: under a token, from what it shows
 	token   *Token                            // what the writer was shown; nil: all that the region holds
 	decode  func(path string, val []byte) any // for a ChangedError
+
+	// Of fields of mechanisms other than the register:
+	from    map[string]cell             // what the writer saw; where there is none, what is there now
+	intents map[string][]lattice.Intent // what was done to CRDT values
+}
+
+// edit is what the update does to a field of a mechanism other than the register that
+// shows now.
+func (u *update) edit(path string, now []byte) lattice.Edit {
+	e := lattice.Edit{From: now, To: u.changes[path], Intents: u.intents[path]}
+	if c, ok := u.from[path]; ok && c.hash == nil {
+		e.From = c.val
+	}
+	return e
+}
+
+// isNoOp reports whether an edit changes nothing.
+func isNoOp(e lattice.Edit) bool {
+	return len(e.Intents) == 0 && bytes.Equal(e.From, e.To) && (e.From == nil) == (e.To == nil)
 }
 
 // appendUpdate appends the delta that makes the changes to a live record, or nothing
@@ -107,26 +137,41 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 		if val == nil {
 			val = absent
 		}
-		from := at.Origin.Region
-		if u.rests[path] {
+		k, from := r.kind(path), at.Origin.Region
+		rests := u.rests[path]
+		if !k.Registers() {
+			rests = u.from[path].hash != nil
+		}
+		if rests {
 			from = ""
 		}
-		if u.token != nil && u.token.missed(t, register, from) {
+		if u.token != nil && (rests || k.Registers()) && u.token.missed(t, k, register, from) {
 			changed = append(changed, path)
 			return nil
 		}
-		body, err := d.AppendWrite(nil, register, val)
-		if err != nil {
-			return fmt.Errorf("field %q: %w", path, err)
+		var body []byte
+		var err error
+		if k.Registers() {
+			body, err = d.AppendWrite(nil, register, val)
+		} else {
+			body, err = r.appendEdit(d, path, t, register, &u)
 		}
-		all = append(all, lattice.Field{Name: []byte(path), Kind: r.kind(path), Body: body})
+		if err != nil {
+			return err
+		}
+		if len(body) > 0 {
+			all = append(all, lattice.Field{Name: []byte(path), Kind: k, Body: body})
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(changed) > 0 {
+	switch {
+	case len(changed) > 0:
 		return nil, r.changedError(rec, changed, u)
+	case len(all) == 0:
+		return dst, nil
 	}
 	const small = 128 // bytes: the delta of most writes has fewer
 	return d.AppendFields(wire.AppendUint(slices.Grow(dst, small), rec.life), all), nil
@@ -134,13 +179,39 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 
 var absent = []byte{lattice.Absent}
 
+// appendEdit makes the body of a field of a mechanism other than the register that an
+// update changes: nothing where there is nothing to do.
+func (r *rules) appendEdit(d *lattice.Delta, path string, t lattice.Table, body []byte, u *update) ([]byte, error) {
+	k := r.kind(path)
+	now, _, err := r.shown(path, k, t, body)
+	if err != nil {
+		return nil, err
+	}
+	e := u.edit(path, now)
+	if m := r.policy(path).(lattice.Mechanism); m.Grows && !e.Grows(k) {
+		return nil, &FieldError{Field: path, Err: fmt.Errorf("%w: a %s only grows", ErrDirection, m.Named)}
+	}
+	delta, err := d.AppendEdit(nil, k, t, body, e)
+	if err != nil {
+		return nil, &FieldError{Field: path, Err: err}
+	}
+	return delta, nil
+}
+
 // completeChanges drops the changes that the record shows already, and adds those that
 // its shape asks for.
 func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u update) error {
 	c := u.changes
 	if !nested(c) && !nestedFields(fields) {
 		err := c.each(r, fields, func(path string, val, register []byte) error {
-			now, siblings, err := r.shown(path, r.kind(path), t, register)
+			k := r.kind(path)
+			now, siblings, err := r.shown(path, k, t, register)
+			if err == nil && !k.Registers() {
+				if isNoOp(u.edit(path, now)) {
+					delete(c, path)
+				}
+				return nil
+			}
 			same := bytes.Equal(now, val) && (now == nil) == (val == nil)
 			if err == nil && same && !u.unsets[path] && (path != u.settles || siblings < 2) {
 				delete(c, path)
@@ -165,7 +236,7 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 	seen := v.visible()
 	c.keepShape(current, seen)
 	settled, settles := c[u.settles]
-	c.dropNoOps(v, current, seen)
+	c.dropNoOps(r, v, current, seen, &u)
 	if settles {
 		if f := v.find(u.settles); f != nil && f.siblings > 1 {
 			c[u.settles] = settled
@@ -179,10 +250,10 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 
 // checkOrdered refuses a value for a field of max or min that has no order.
 func (r *rules) checkOrdered(path string, val []byte) error {
-	if !r.extremes || lattice.Ordered(val) {
+	if !r.mixed || lattice.Ordered(val) {
 		return nil
 	}
-	if k := r.kind(path); k != lattice.KindRegister {
+	if k := r.kind(path); k == lattice.KindMax || k == lattice.KindMin {
 		return &FieldError{Field: path, Err: fmt.Errorf("a %v field holds numbers, times and strings, and the write sets a value of kind %v", k, wire.KindOf(val))}
 	}
 	return nil
@@ -192,7 +263,7 @@ func (r *rules) checkOrdered(path string, val []byte) error {
 // that goes on from what the reader was shown, and was overtaken since, is dropped instead:
 // the field shows more than it already.
 func (r *rules) checkDirections(t lattice.Table, fields []byte, u update) error {
-	if !r.extremes {
+	if !r.mixed {
 		return nil
 	}
 	return u.changes.each(r, fields, func(path string, val, register []byte) error {
@@ -340,8 +411,14 @@ func nested(c changes) bool {
 // dropNoOps removes changes that the record shows already. A map is there to be unset
 // even where nothing but the fields below it says so; and a value that a policy computes,
 // and the shape hides, is there only once it is written.
-func (c changes) dropNoOps(v *view, current, seen leaves) {
+func (c changes) dropNoOps(r *rules, v *view, current, seen leaves, u *update) {
 	for path, val := range c {
+		if !r.kind(path).Registers() {
+			if isNoOp(u.edit(path, current[path])) {
+				delete(c, path)
+			}
+			continue
+		}
 		if val == nil && seen[path] != nil {
 			continue
 		}
