@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -158,6 +159,38 @@ func TestHoldNamesWhatItNeedsAndChangesNothing(t *testing.T) {
 		}
 		require.Equal(t, before, held(t, v))
 	}
+}
+
+// The race detector sees it if copies wrote what they share.
+func TestCopiesChangeInSeveralGoroutines(t *testing.T) {
+	start := some()
+	start.O.Add("c")
+	var copies [4]all
+	var wait sync.WaitGroup
+	for i := range copies {
+		copies[i] = start
+		wait.Go(func() {
+			a := &copies[i]
+			for n := range 20 {
+				a.P.Inc(uint64(i))
+				a.G.Inc(uint64(i))
+				a.O.Add(fmt.Sprint(n))
+				a.O.Remove("c")
+				a.S.Add(n * i)
+				a.F.Disable()
+				for _, v := range a.values() {
+					if _, err := crdt.HeldBy(v); err != nil {
+						t.Error(err)
+					}
+				}
+				_ = fmt.Sprint(start, start.O.Has("c"))
+			}
+		})
+	}
+	wait.Wait()
+	require.Equal(t, "{-300 7 [a b c] [1 2] true}", fmt.Sprint(start))
+	require.Equal(t, int64(-300+3*20), copies[3].P.Value())
+	require.Equal(t, 22, copies[0].O.Len())
 }
 
 func TestStrategyOf(t *testing.T) {
