@@ -2,201 +2,7 @@ package lattice
 
 import (
 	"bytes"
-	"slices"
 )
-
-// maxWidth bounds the digits by which positions at an open end count.
-const maxWidth = 8
-
-// between returns n fresh positions, ascending, above lo and below hi; nil is an open end.
-// A position is a fraction in base 256 without trailing zeros, so that the order of bytes
-// is that of fractions and there is always room for another. Between two positions the
-// fresh ones stand at equal distances and are as short as that allows; at an open end they
-// count up or down by one, with one digit more for each leading digit that is used up, so
-// that their length grows with the logarithm of their number. Where lo is not below hi
-// there is no room: the positions then lie above lo.
-//
-// Sources: Nédelec, Molli, Mostefaoui and Desmontils, "LSEQ: an adaptive structure for
-// sequences in distributed collaborative editing" (2013); Wallace, "Realtime editing of
-// ordered sequences" (Figma, 2017).
-func between(lo, hi []byte, n int) [][]byte {
-	fresh := make([][]byte, 0, n)
-	switch {
-	case len(hi) == 0 || bytes.Compare(lo, hi) >= 0:
-		for range n {
-			lo = after(lo)
-			fresh = append(fresh, lo)
-		}
-		return fresh
-	case len(lo) == 0:
-		for range n {
-			hi = before(hi)
-			fresh = append(fresh, hi)
-		}
-		slices.Reverse(fresh)
-		return fresh
-	}
-	// As many digits as it takes for n fractions of that length to lie in between.
-	size, room := 0, uint64(0)
-	for first := uint64(0); room <= uint64(n); {
-		first = first<<8 + uint64(digit(hi, size)) - uint64(digit(lo, size))
-		size++
-		room = first
-		if size < len(hi) {
-			room++ // the last one below hi has hi's own first digits
-		}
-	}
-	for i := range uint64(n) {
-		fresh = append(fresh, plus(lo, size, room*(i+1)/uint64(n+1)))
-	}
-	return fresh
-}
-
-func digit(position []byte, i int) byte {
-	if i < len(position) {
-		return position[i]
-	}
-	return 0
-}
-
-// plus returns the first size digits of a position with a number added to the last one.
-func plus(position []byte, size int, n uint64) []byte {
-	sum := make([]byte, size)
-	copy(sum, position)
-	for i := size - 1; n > 0 && i >= 0; i-- {
-		n += uint64(sum[i])
-		sum[i], n = byte(n), n>>8
-	}
-	return bytes.TrimRight(sum, "\x00")
-}
-
-// leading counts the digits c that a position begins with.
-func leading(position []byte, c byte) (n int) {
-	for n < len(position) && position[n] == c {
-		n++
-	}
-	return n
-}
-
-// after returns a position above one that may be empty.
-func after(position []byte) []byte {
-	if len(position) == 0 {
-		return []byte{0x80}
-	}
-	used := leading(position, 0xff)
-	return plus(position, used+min(used+1, maxWidth), 1)
-}
-
-// before returns a position below one that is not empty.
-func before(position []byte) []byte {
-	used := leading(position, 0)
-	width := min(used+1, maxWidth)
-	p := make([]byte, used+width)
-	copy(p, position)
-	for i := len(p) - 1; ; i-- {
-		if p[i]--; p[i] != 0xff {
-			break
-		}
-	}
-	if p[used] == 0 { // used up: one more leading zero, and above it the highest there is
-		p = append(p[:used+1], bytes.Repeat([]byte{0xff}, min(used+2, maxWidth))...)
-	}
-	return bytes.TrimRight(p, "\x00")
-}
-
-// maxCells bounds the work of a comparison of two lists.
-const maxCells = 1 << 22
-
-// matching says, per value of to, which value of from it is, -1 for none: a longest common
-// subsequence, or only what begins and ends alike where the lists differ in too much.
-func matching(from, to [][]byte) []int {
-	ids := make(map[string]int, len(from))
-	numbered := func(values [][]byte) []int {
-		out := make([]int, len(values))
-		for i, v := range values {
-			id, ok := ids[string(v)]
-			if !ok {
-				id = len(ids)
-				ids[string(v)] = id
-			}
-			out[i] = id
-		}
-		return out
-	}
-	a, b := numbered(from), numbered(to)
-	match := make([]int, len(b))
-	for i := range match {
-		match[i] = -1
-	}
-	first := 0
-	for ; len(a) > 0 && len(b) > 0 && a[0] == b[0]; first++ {
-		match[first] = first
-		a, b = a[1:], b[1:]
-	}
-	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
-		match[first+len(b)] = first + len(a)
-	}
-	commonSubsequence(a, b, func(i, j int) { match[first+j] = first + i })
-	return match
-}
-
-// commonSubsequence calls pair for the indices of a longest common subsequence, last ones
-// first, or not at all where finding it takes more than maxCells steps.
-//
-// Source: Myers, "An O(ND) difference algorithm and its variations" (1986).
-func commonSubsequence(a, b []int, pair func(i, j int)) {
-	if len(a) == 0 || len(b) == 0 {
-		return
-	}
-	// rows[d][i] is how far into a one gets on diagonal 2*i-d, that is a's index minus b's,
-	// with d values left out.
-	var rows [][]int32
-	start := func(d, i int) (x int, fromB bool) { // fromB: the value left out there is b's
-		if d == 0 {
-			return 0, false
-		}
-		if prev := rows[d-1]; i == 0 || i < d && prev[i-1] < prev[i] {
-			return int(prev[i]), true
-		}
-		return int(rows[d-1][i-1]) + 1, false
-	}
-	steps := 0
-	for d := 0; ; d++ {
-		row := make([]int32, d+1)
-		for i := range row {
-			x, _ := start(d, i)
-			begin := x
-			for y := x - (2*i - d); x < len(a) && y < len(b) && a[x] == b[y]; y++ {
-				x++
-			}
-			row[i] = int32(x)
-			if x >= len(a) && x-(2*i-d) >= len(b) {
-				rows = append(rows, row)
-				break
-			}
-			if steps += x - begin + 1; steps > maxCells {
-				return
-			}
-		}
-		if len(rows) > d {
-			break
-		}
-		rows = append(rows, row)
-	}
-	x, y := len(a), len(b)
-	for d := len(rows) - 1; d >= 0; d-- {
-		begin, fromB := start(d, (x-y+d)/2)
-		for ; x > begin; x, y = x-1, y-1 {
-			pair(x-1, y-1)
-		}
-		if fromB {
-			y--
-		} else {
-			x--
-		}
-	}
-}
 
 // place is where a value of the wanted list goes.
 type place struct {
@@ -230,36 +36,8 @@ func (d *Delta) AppendList(dst, body []byte, t Table, from, to [][]byte) ([]byte
 	return d.appendChange(dst, body, add, remove, emptied(from, to) && len(remove) == len(current) && !marked)
 }
 
-// emptied reports whether a write turns from, which is something else, into a set or a
-// list without elements.
-func emptied(from, to [][]byte) bool { return len(to) == 0 && (from == nil || len(from) > 0) }
-
-// appendUnset appends the body of a delta after which there is no set, unless from says
-// that there was none.
-func (d *Delta) appendUnset(dst, body []byte, current []Element, marked bool, from [][]byte) ([]byte, error) {
-	if from == nil {
-		return dst, nil
-	}
-	if marked {
-		current = append(current, Element{})
-	}
-	return d.appendChange(dst, body, nil, current, false)
-}
-
-// appendChange appends the body of a delta unless it would change nothing. mark says to
-// add the mark that the set exists.
-func (d *Delta) appendChange(dst, body []byte, add, remove []Element, mark bool) ([]byte, error) {
-	if mark {
-		add = append(add, Element{})
-	}
-	if len(add) == 0 && len(remove) == 0 {
-		return dst, nil
-	}
-	return d.AppendDots(dst, body, add, remove)
-}
-
-// plan says where each value of to goes, and which elements of current are removed from
-// where they are: by index.
+// plan says where each value of to goes, and which elements of current the writer removed
+// from where they are: by index.
 func plan(current []Element, from, to [][]byte) (places []place, removed []bool) {
 	// The elements of current that the values of from stand for: the n-th of a value is its n-th.
 	byValue := make(map[string][]int, len(current))
@@ -305,7 +83,6 @@ func plan(current []Element, from, to [][]byte) (places []place, removed []bool)
 			// Between two at one position, written concurrently, there is no room.
 			if position := current[p.element].Position; pending && bytes.Equal(position, last) {
 				p.stays = false
-				removed[p.element] = true
 			} else {
 				last, pending = position, false
 			}
@@ -402,38 +179,4 @@ func (o *occurrences) fresh(value []byte) uint64 {
 	}
 	o.next[v] = n + 1
 	return n
-}
-
-// AppendSet appends the body of the delta that adds the values of to that are not in from
-// to a set and removes those of from that are not in to: encoded values, nil where there
-// is no set. The rest is that of AppendList.
-func (d *Delta) AppendSet(dst, body []byte, t Table, from, to [][]byte) ([]byte, error) {
-	current, marked, err := readDots(t, body)
-	if err != nil {
-		return nil, err
-	}
-	if to == nil {
-		return d.appendUnset(dst, body, current, marked, from)
-	}
-	had, wanted := valueSet(from), valueSet(to)
-	var add, remove []Element
-	for _, v := range to {
-		if !had[string(v)] {
-			add = append(add, Element{Value: v})
-		}
-	}
-	for _, e := range current {
-		if had[string(e.Value)] && !wanted[string(e.Value)] {
-			remove = append(remove, e)
-		}
-	}
-	return d.appendChange(dst, body, add, remove, emptied(from, to) && len(remove) == len(current) && !marked)
-}
-
-func valueSet(values [][]byte) map[string]bool {
-	set := make(map[string]bool, len(values))
-	for _, v := range values {
-		set[string(v)] = true
-	}
-	return set
 }
