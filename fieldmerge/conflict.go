@@ -71,7 +71,7 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 			continue
 		}
 		path := string(f.Name)
-		if f.Kind != m.rules.kind(path) {
+		if !m.rules.reads(path, f.Kind) {
 			if dst, err = m.otherKind(dst, f, td, ts, own); err != nil {
 				return nil, err
 			}
@@ -80,11 +80,11 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 		if own == nil || !f.Kind.Registers() {
 			continue
 		}
-		if dst, err = lattice.AppendConflicts(dst, path, f.Kind, m.rules.policy(path), ts, own, td, f.Body); err != nil {
+		if dst, err = lattice.AppendConflicts(dst, path, f.Kind, m.rules.policyOf(path, f.Kind), ts, own, td, f.Body); err != nil {
 			return nil, err
 		}
 	}
-	if !nestedFields(fd) && !nestedFields(fs) {
+	if !m.rules.lists && !nestedFields(fd) && !nestedFields(fs) {
 		return dst, nil
 	}
 	return m.misshapen(dst, rs, state, delta)
@@ -189,14 +189,16 @@ func (m Merger) misshapen(dst []fieldwise.Conflict, before record, state, delta 
 	if err != nil {
 		return nil, err
 	}
-	known, err := m.rules.hiddenByShape(before)
+	known, _, err := m.rules.hiddenByShape(before)
 	if err != nil {
 		return nil, err
 	}
-	now, err := m.rules.hiddenByShape(after)
+	now, gone, err := m.rules.hiddenByShape(after)
 	if err != nil {
 		return nil, err
 	}
+	// That a field of an object which is gone was unset with it is what removing the object means.
+	dst = slices.DeleteFunc(dst, func(c fieldwise.Conflict) bool { return gone[c.Field] && c.Loser.Value == nil })
 	first := len(dst)
 	for w, c := range now {
 		if _, ok := known[w]; !ok {
@@ -216,17 +218,19 @@ type fieldWrite struct {
 	version fieldwise.Version
 }
 
-// hiddenByShape lists what the shape of the record hides, by the writes that made it.
-func (r *rules) hiddenByShape(rec record) (map[fieldWrite]fieldwise.Conflict, error) {
+// hiddenByShape lists what the shape of the record hides, by the writes that made it, and the
+// paths in objects that are no longer in their list.
+func (r *rules) hiddenByShape(rec record) (found map[fieldWrite]fieldwise.Conflict, gone map[string]bool, err error) {
 	v, err := r.view(rec)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	root, err := v.tree()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	found := make(map[fieldWrite]fieldwise.Conflict)
+	gone = r.goneObjects(v)
+	found = make(map[fieldWrite]fieldwise.Conflict)
 	report := func(loser *shown, winner fieldwise.Version) {
 		if loser.sibling.Version.IsZero() {
 			return // computed by a policy: its siblings were reported when they met
@@ -240,18 +244,23 @@ func (r *rules) hiddenByShape(rec record) (map[fieldWrite]fieldwise.Conflict, er
 		}
 	}
 	root.hidden(report)
+	for i := range v.fields {
+		if f := &v.fields[i]; f.rival && f.sibling.Value != nil {
+			report(f, v.find(f.path).sibling.Version)
+		}
+	}
 	for i := range v.fields { // a map that was unset, and shows what others wrote below it meanwhile
 		f := &v.fields[i]
-		if f.sibling.Value != nil || f.other {
+		if f.sibling.Value != nil || f.other || f.rival || gone[f.path] || f.kind == lattice.KindKeyed {
 			continue
 		}
 		n, err := root.find(f.path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if n != nil && len(n.children) > 0 {
 			report(f, n.by)
 		}
 	}
-	return found, nil
+	return found, gone, nil
 }

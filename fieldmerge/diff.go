@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fieldwise/fieldwise/internal/value"
+	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
 // Limits of what a write may make of a record. They are checked where the write is
@@ -22,10 +23,17 @@ const (
 // empty map at the path of each map.
 type leaves map[string][]byte
 
-// flatten takes a JSON-shaped record apart. nil has no fields.
-func flatten(doc map[string]any) (leaves, error) {
-	l := make(leaves, len(doc))
-	return l, l.addEntries(nil, doc, 1)
+// flattener takes JSON-shaped records apart.
+type flattener struct {
+	rules *rules
+	was   leaves // as the record was before, of which lists keep their keys
+	to    leaves
+}
+
+// flatten takes a JSON-shaped record apart, which was made from another one. nil has no fields.
+func (r *rules) flatten(doc map[string]any, was leaves) (leaves, error) {
+	l := &flattener{r, was, make(leaves, len(doc))}
+	return l.to, l.addEntries(nil, doc, 1)
 }
 
 // cells are the leaves as a token has them.
@@ -38,19 +46,26 @@ func (l leaves) cells() map[string]cell {
 }
 
 // add takes the value at path apart; depth counts the maps around it.
-func (l leaves) add(path []byte, v any, depth int) error {
+func (l *flattener) add(path []byte, v any, depth int) error {
 	if len(path) > MaxPathLen {
 		return pathTooLong(string(path))
 	}
 	if m, ok := v.(map[string]any); ok {
-		l[string(path)] = emptyMap
+		l.to[string(path)] = emptyMap
 		return l.addEntries(append(path, '.'), m, depth+1)
 	}
 	val, err := encode(v)
 	if err != nil {
 		return &FieldError{Field: string(path), Err: err}
 	}
-	l[string(path)] = val
+	if l.rules.mixed && wire.KindOf(val) == wire.KindArray {
+		if key, err := l.rules.keyOf(string(path), val, l.was[string(path)]); err != nil {
+			return &FieldError{Field: string(path), Err: err}
+		} else if key != "" {
+			return l.addList(path, val, key, depth)
+		}
+	}
+	l.to[string(path)] = val
 	return nil
 }
 
@@ -61,7 +76,7 @@ func encode(v any) ([]byte, error) {
 	return val, errors.Unwrap(err)
 }
 
-func (l leaves) addEntries(prefix []byte, m map[string]any, depth int) error {
+func (l *flattener) addEntries(prefix []byte, m map[string]any, depth int) error {
 	if depth > MaxDepth {
 		return tooDeep(strings.TrimSuffix(string(prefix), "."), depth)
 	}

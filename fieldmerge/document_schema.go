@@ -66,7 +66,9 @@ func NewDocumentSchema(options ...Option) (*DocumentSchema, error) {
 	}
 	switch len(d.fallback) {
 	case 1:
-		if r.fallback = d.policy("Default", d.fallback[0]); mechanismOf(r.fallback) != lattice.KindRegister {
+		r.fallback = d.policy("Default", d.fallback[0])
+		r.use(r.fallback)
+		if mechanismOf(r.fallback) != lattice.KindRegister {
 			d.problem("Default(%q): records hold more than numbers; give the fields that are meant Field(...)", d.fallback[0])
 		}
 		f.add("default", string(d.fallback[0]))

@@ -23,7 +23,7 @@ func OpenDocuments(host fieldwise.Host, name string, schema *DocumentSchema) (*D
 	if schema == nil || schema.rules == nil {
 		return nil, failOpen(name, fmt.Errorf("%w: it is nil or empty; make one with NewDocumentSchema", ErrSchema))
 	}
-	records, err := openRecords(host, name, schema.rules, documentFace{})
+	records, err := openRecords(host, name, schema.rules, documentFace{schema.rules})
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func OpenDocuments(host fieldwise.Host, name string, schema *DocumentSchema) (*D
 // record without fields. The same key created in two regions at once is one record
 // whose fields are merged.
 func (d *Documents) Create(ctx context.Context, key string, doc map[string]any) (fieldwise.Receipt, error) {
-	fields, err := flatten(doc)
+	fields, err := d.rules.flatten(doc, nil)
 	if err != nil {
 		return fieldwise.Receipt{}, d.fail("create", key, err)
 	}
@@ -58,33 +58,33 @@ func (d *Documents) Update(ctx context.Context, key string, change func(doc map[
 
 // changed runs a change on a copy of a live record.
 func (d *Documents) changed(rec record, change func(doc map[string]any) error) (update, error) {
-	doc, err := d.document(rec)
-	if err != nil {
-		return update{}, err
-	}
-	before, err := flatten(doc)
+	doc, before, err := d.seen(rec)
 	if err != nil {
 		return update{}, err
 	}
 	if err := change(doc); err != nil {
 		return update{}, err
 	}
-	after, err := flatten(doc)
+	after, err := d.rules.flatten(doc, before)
 	return update{changes: diff(before, after)}, err
 }
 
 // Replace writes a new version of a record, to, against the version it was made from: see
 // [Domain.Replace].
 func (d *Documents) Replace(ctx context.Context, key string, from, to map[string]any) (fieldwise.Receipt, error) {
-	before, err := flatten(from)
-	if err != nil {
-		return fieldwise.Receipt{}, d.fail("replace", key, fmt.Errorf("from: %w", err))
-	}
-	after, err := flatten(to)
-	if err != nil {
-		return fieldwise.Receipt{}, d.fail("replace", key, fmt.Errorf("to: %w", err))
-	}
-	return d.update(ctx, "replace", key, nil, func(record) (update, error) {
+	return d.update(ctx, "replace", key, nil, func(rec record) (update, error) {
+		_, seen, err := d.seen(rec)
+		if err != nil {
+			return update{}, err
+		}
+		before, err := d.rules.flatten(from, seen)
+		if err != nil {
+			return update{}, fmt.Errorf("from: %w", err)
+		}
+		after, err := d.rules.flatten(to, seen)
+		if err != nil {
+			return update{}, fmt.Errorf("to: %w", err)
+		}
 		return update{changes: diff(before, after), from: before.cells()}, nil
 	})
 }
@@ -92,11 +92,8 @@ func (d *Documents) Replace(ctx context.Context, key string, from, to map[string
 // Read returns a record like [Documents.Get], and a token for a later write on just that.
 func (d *Documents) Read(ctx context.Context, key string) (doc map[string]any, token Token, err error) {
 	err = d.read(ctx, "read", key, func(rec record) error {
-		if doc, err = d.document(rec); err != nil {
-			return err
-		}
-		fields, err := flatten(doc)
-		if err != nil {
+		var fields leaves
+		if doc, fields, err = d.seen(rec); err != nil {
 			return err
 		}
 		token, err = newToken(rec, fields.cells())
@@ -108,11 +105,15 @@ func (d *Documents) Read(ctx context.Context, key string) (doc map[string]any, t
 // Put writes a new version of a record, to, against what the token's reader was shown: see
 // [Domain.Put].
 func (d *Documents) Put(ctx context.Context, key string, token Token, to map[string]any) (fieldwise.Receipt, error) {
-	after, err := flatten(to)
-	if err != nil {
-		return fieldwise.Receipt{}, d.fail("put", key, err)
-	}
-	return d.update(ctx, "put", key, []WriteOption{IfMatch(token)}, func(record) (update, error) {
+	return d.update(ctx, "put", key, []WriteOption{IfMatch(token)}, func(rec record) (update, error) {
+		_, seen, err := d.seen(rec)
+		if err != nil {
+			return update{}, err
+		}
+		after, err := d.rules.flatten(to, seen)
+		if err != nil {
+			return update{}, err
+		}
 		c := make(changes)
 		for path, val := range after {
 			if !token.values[path].same(cell{val: val}) {
@@ -147,7 +148,7 @@ func (d *Documents) Upsert(ctx context.Context, key string, change func(doc map[
 		if err := change(doc); err != nil {
 			return nil, err
 		}
-		fields, err := flatten(doc)
+		fields, err := d.rules.flatten(doc, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -162,6 +163,20 @@ func (d *Documents) Get(ctx context.Context, key string) (doc map[string]any, er
 		return err
 	})
 	return doc, err
+}
+
+// seen is what readers see of a live record: as a document, and its fields.
+func (d *Documents) seen(rec record) (map[string]any, leaves, error) {
+	v, err := d.rules.view(rec)
+	if err != nil {
+		return nil, nil, err
+	}
+	doc, err := v.document()
+	if err != nil {
+		return nil, nil, err
+	}
+	fields, err := d.rules.flatten(doc, v.visible())
+	return doc, fields, err
 }
 
 func (d *Documents) document(rec record) (map[string]any, error) {

@@ -57,7 +57,7 @@ func (f structFace) set(rec record, path string, v any) (changes, string, error)
 }
 
 // documentFace is the face of JSON-shaped records.
-type documentFace struct{}
+type documentFace struct{ rules *rules }
 
 func (documentFace) decode(_ string, val []byte) any {
 	v, err := value.Any(val)
@@ -73,10 +73,10 @@ func (documentFace) standing(path string) standing {
 
 func (documentFace) misfits(record) ([]*FieldError, error) { return nil, nil }
 
-func (documentFace) set(_ record, path string, v any) (changes, string, error) {
+func (f documentFace) set(_ record, path string, v any) (changes, string, error) {
 	if err := checkPath(path); err != nil {
 		return nil, "", err
 	}
-	l, err := flattenAt(path, v)
+	l, err := f.rules.flattenAt(path, v)
 	return changes(l), path, err
 }

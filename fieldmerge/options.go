@@ -72,6 +72,7 @@ func (d *draft) problem(format string, args ...any) {
 // whose strategy it is.
 func (d *draft) policy(where string, s Strategy) crdt.Policy {
 	name, isCustom := strings.CutPrefix(string(s), customPrefix)
+	key, isList := strings.CutPrefix(string(s), listPrefix)
 	switch {
 	case s == LWW:
 		return lww.Policy{}
@@ -88,6 +89,10 @@ func (d *draft) policy(where string, s Strategy) crdt.Policy {
 		return lattice.Extreme(lattice.KindMin)
 	case mechanisms[s].Kind != 0:
 		return mechanisms[s]
+	case s == ByShape:
+		return byShape{}
+	case isList && key != "":
+		return lattice.Mechanism{Kind: lattice.KindKeyed, Named: string(s)}
 	case isCustom && d.customs[name] != nil:
 		d.used[name] = true
 		return d.customs[name]

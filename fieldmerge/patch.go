@@ -59,7 +59,7 @@ func (d *Documents) Patch(ctx context.Context, key string, p Patch, options ...W
 	return d.update(ctx, "patch", key, options, func(rec record) (update, error) {
 		c := make(changes)
 		for path, v := range p.Set {
-			l, err := flattenAt(path, v)
+			l, err := d.rules.flattenAt(path, v)
 			if err != nil {
 				return update{}, err
 			}
@@ -172,7 +172,7 @@ func (c changes) replaceMaps(r *rules, rec record, p Patch, members []string) er
 }
 
 // flattenAt takes the value apart that a patch sets at a path.
-func flattenAt(path string, v any) (leaves, error) {
+func (r *rules) flattenAt(path string, v any) (leaves, error) {
 	segments, err := SplitPath(path)
 	if err != nil {
 		return nil, err
@@ -180,8 +180,8 @@ func flattenAt(path string, v any) (leaves, error) {
 	if len(segments) > MaxDepth {
 		return nil, tooDeep(path, len(segments))
 	}
-	l := make(leaves)
-	return l, l.add([]byte(path), v, len(segments))
+	l := &flattener{rules: r, to: make(leaves)}
+	return l.to, l.add([]byte(path), v, len(segments))
 }
 
 // set adds what setting the field at path to v changes. Members of groups are left to

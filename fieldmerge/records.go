@@ -163,15 +163,18 @@ func (d *records) Siblings(ctx context.Context, key, path string) (all []Sibling
 			return err
 		}
 		path = d.register(fields, path)
-		siblings, err := lattice.Read(nil, d.rules.kind(path), t, lattice.FindField(fields, path, d.rules.kind(path)))
-		if err != nil || len(siblings) == 0 {
-			return err
-		}
 		v, err := d.rules.view(rec)
 		if err != nil {
 			return err
 		}
 		shown := v.find(path)
+		if shown == nil {
+			return nil
+		}
+		siblings, err := lattice.Read(nil, shown.kind, t, lattice.FindField(fields, path, shown.kind))
+		if err != nil {
+			return err
+		}
 		for _, s := range siblings {
 			one := Sibling[any]{Version: s.Version, Absent: s.Value == nil}
 			if s.Value != nil {

@@ -15,6 +15,7 @@ type rules struct {
 	patterns []pattern // in the order in which they apply
 	fallback crdt.Policy
 	mixed    bool // some of them are of another mechanism than the register
+	lists    bool // some are lists whose objects are fields
 	ranks    []fieldwise.Region
 }
 
@@ -85,6 +86,39 @@ func mechanismOf(p crdt.Policy) lattice.Kind {
 	return lattice.KindRegister
 }
 
+// infers reports whether the value of the field at path says what mechanism it has.
+func (r *rules) infers(path string) bool {
+	if !r.mixed {
+		return false
+	}
+	_, ok := r.policy(path).(byShape)
+	return ok
+}
+
+// kindOf is the mechanism under which a write stores the value at path.
+func (r *rules) kindOf(path string, val []byte) lattice.Kind {
+	if r.infers(path) {
+		return shapeOf(val)
+	}
+	return r.kind(path)
+}
+
+// inferred are the mechanisms that a field of ByShape can have.
+var inferred = []lattice.Kind{lattice.KindRegister, lattice.KindList, lattice.KindKeyed}
+
+// reads reports whether readers of the field at path see what is stored under a mechanism.
+func (r *rules) reads(path string, k lattice.Kind) bool {
+	if r.infers(path) {
+		return slices.Contains(inferred, k)
+	}
+	return k == r.kind(path)
+}
+
+// isContainer reports whether the value at path says that there are fields below it.
+func (r *rules) isContainer(path string, val []byte) bool {
+	return isMap(val) || r.lists && val != nil && r.kindOf(path, val) == lattice.KindKeyed
+}
+
 func (p *pattern) matches(path []string) bool {
 	for i, segment := range p.segments {
 		switch {
@@ -99,10 +133,18 @@ func (p *pattern) matches(path []string) bool {
 	return len(path) == len(p.segments)
 }
 
+// use notes what a policy asks for of readers and writers.
+func (r *rules) use(policy crdt.Policy) {
+	_, shape := policy.(byShape)
+	k := mechanismOf(policy)
+	r.lists = r.lists || shape || k == lattice.KindKeyed
+	r.mixed = r.mixed || shape || k != lattice.KindRegister
+}
+
 func isWildcard(segment string) bool { return segment == "*" || segment == "**" }
 
 func (r *rules) add(segments []string, policy crdt.Policy) {
-	r.mixed = r.mixed || mechanismOf(policy) != lattice.KindRegister
+	r.use(policy)
 	if slices.ContainsFunc(segments, isWildcard) {
 		r.patterns = append(r.patterns, pattern{segments, policy})
 		return

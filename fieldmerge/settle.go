@@ -60,7 +60,14 @@ func (c Choice) find(r *rules, rec record, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	siblings, err := lattice.Read(nil, r.kind(path), t, lattice.FindField(fields, path, r.kind(path)))
+	v, err := r.view(rec)
+	if err != nil {
+		return nil, err
+	}
+	var siblings []fieldwise.Sibling
+	if f := v.find(path); f != nil {
+		siblings, err = lattice.Read(nil, f.kind, t, lattice.FindField(fields, path, f.kind))
+	}
 	switch {
 	case err != nil:
 		return nil, err

@@ -47,11 +47,26 @@ const (
 	// EWFlag is a switch: turning it on wins over turning it off at the same time elsewhere.
 	// The field is a crdt.EWFlag, or a bool.
 	EWFlag Strategy = "ewflag"
+	// ByShape is for JSON-shaped records: the value that is written says how it merges. A list
+	// of objects that are told apart by a key, a string or an integer that each has and no
+	// other, is a list by that key, up to 128 objects; any other list is one under List;
+	// everything else is under LWW. The key is what it was in the list before, else the field
+	// "id", "key", "name" or "code", else the first by name that tells them apart. Where lists
+	// and other values were written at the same time, the newest shows.
+	ByShape Strategy = "byshape"
 	// List is a list of values in an order, which may be equal: what regions add, remove and move
 	// at the same time comes together. The field is a slice. A value that changes is another
 	// value in its place.
 	List Strategy = "list"
 )
+
+// ListBy is the strategy of a list of objects that are told apart by the field named key, a
+// string or an integer, and merge field by field: what regions add, remove, move and change
+// at the same time comes together; an object that one removes is gone, whatever others
+// changed in it meanwhile, which is reported. It is for JSON-shaped records.
+func ListBy(key string) Strategy { return Strategy(listPrefix + key) }
+
+const listPrefix = "list="
 
 // mechanisms are the strategies of mechanisms that have one value for all readers.
 var mechanisms = map[Strategy]lattice.Mechanism{

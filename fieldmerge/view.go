@@ -1,6 +1,7 @@
 package fieldmerge
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 	"strings"
@@ -34,6 +35,7 @@ type shown struct {
 	hidden   bool // by the shape, or other
 	kind     lattice.Kind
 	other    bool // of another mechanism than the schema's
+	rival    bool // another mechanism has the newer value at this path
 }
 
 func (f *shown) found() found {
@@ -83,7 +85,7 @@ func (r *rules) view(rec record) (*view, error) {
 			continue
 		}
 		one := shown{path: string(f.Name), sibling: siblings[0], newest: siblings[len(siblings)-1].Version, siblings: len(siblings), kind: f.Kind}
-		one.other = f.Kind != r.kind(one.path)
+		one.other = !r.reads(one.path, f.Kind)
 		one.hidden = one.other
 		if len(siblings) > 1 {
 			one.sibling, _ = lattice.Show(r.policyOf(one.path, f.Kind), siblings)
@@ -99,6 +101,9 @@ func (r *rules) view(rec record) (*view, error) {
 		v.nested = v.nested || strings.IndexByte(one.path, '.') >= 0
 		v.fields = append(v.fields, one)
 	}
+	if r.lists {
+		v.findRivals()
+	}
 	if v.nested && v.clashes() {
 		root, err := v.tree()
 		if err != nil {
@@ -109,10 +114,47 @@ func (r *rules) view(rec record) (*view, error) {
 	return v, nil
 }
 
+// findRivals finds the paths at which mechanisms have a value that readers of the schema
+// would see: the newest of these shows, and an empty list not before what is there.
+func (v *view) findRivals() {
+	for i := 0; i < len(v.fields); {
+		best, end := -1, i
+		for ; end < len(v.fields) && v.fields[end].path == v.fields[i].path; end++ {
+			if f := &v.fields[end]; !f.other && (best < 0 || f.goesBefore(&v.fields[best])) {
+				best = end
+			}
+		}
+		for ; i < end; i++ {
+			if f := &v.fields[i]; !f.other && i != best {
+				f.rival, f.hidden = true, true
+			}
+		}
+	}
+}
+
+// goesBefore reports whether f shows, and not another one at its path.
+func (f *shown) goesBefore(other *shown) bool {
+	weight := func(f *shown) int {
+		switch {
+		case f.sibling.Value == nil:
+			return 0
+		case len(f.sibling.Value) == 1 && f.sibling.Value[0] == 0x90: // an empty list
+			return 1
+		}
+		return 2
+	}
+	if c := cmp.Compare(weight(f), weight(other)); c != 0 {
+		return c > 0
+	}
+	return f.newest.Compare(other.newest) > 0
+}
+
 // clashes reports whether a path holds a value and something is below it, too.
 func (v *view) clashes() bool {
 	for i := range v.fields {
-		if f := &v.fields[i]; f.sibling.Value != nil && !f.other && !isMap(f.sibling.Value) && v.below(f.path) {
+		if f := &v.fields[i]; f.kind == lattice.KindKeyed && !f.other {
+			return true
+		} else if f.sibling.Value != nil && !f.other && !isMap(f.sibling.Value) && v.below(f.path) {
 			return true
 		}
 	}
@@ -122,8 +164,8 @@ func (v *view) clashes() bool {
 // find returns the field at a path that is of the schema's mechanism, nil if there is none.
 func (v *view) find(path string) *shown {
 	for i := v.search(path); i < len(v.fields) && v.fields[i].path == path; i++ {
-		if !v.fields[i].other {
-			return &v.fields[i]
+		if f := &v.fields[i]; !f.other && !f.rival {
+			return f
 		}
 	}
 	return nil
@@ -213,6 +255,7 @@ func (v *view) visible() leaves {
 // document is the record as readers see it: the values that are visible, as ordinary Go values.
 func (v *view) document() (map[string]any, error) {
 	doc := make(map[string]any, len(v.fields))
+	lists := make(map[string]map[string]any) // by the path of each object of a list: the object
 	for i := range v.fields {
 		f := &v.fields[i]
 		if f.sibling.Value == nil || f.hidden {
@@ -222,16 +265,31 @@ func (v *view) document() (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		at := doc
-		for _, s := range segments[:len(segments)-1] {
-			inner, ok := at[s].(map[string]any)
-			if !ok {
-				inner = make(map[string]any)
-				at[s] = inner
+		at, depth := doc, 0
+		for parent := range parents(f.path) {
+			s := segments[depth]
+			depth++
+			if object := lists[parent]; object != nil {
+				at = object
+				continue
 			}
-			at = inner
+			switch inner := at[s].(type) {
+			case map[string]any:
+				at = inner
+			case []any: // a list of objects, one of which the next segment leads to
+			default:
+				made := make(map[string]any)
+				at[s], at = made, made
+			}
 		}
 		name := segments[len(segments)-1]
+		if f.kind == lattice.KindKeyed {
+			at[name] = f.objects(lists)
+			continue
+		}
+		if lists[f.path] != nil {
+			continue // the mark that the object is a map
+		}
 		if isMap(f.sibling.Value) {
 			if at[name] == nil {
 				at[name] = make(map[string]any)
@@ -245,9 +303,28 @@ func (v *view) document() (map[string]any, error) {
 	return doc, nil
 }
 
+// objects makes the objects of a list, with their keys alone, and adds them to all by their
+// paths.
+func (f *shown) objects(all map[string]map[string]any) []any {
+	keyed := keyedObjects(f.sibling.Value)
+	list := make([]any, 0, len(keyed))
+	for _, o := range keyed {
+		key, err := value.Any(o.key)
+		path := f.path + "." + JoinPath(o.text)
+		if err != nil || all[path] != nil { // the same key in two forms, written at the same time
+			continue
+		}
+		object := map[string]any{o.name: key}
+		all[path] = object
+		list = append(list, object)
+	}
+	return list
+}
+
 // node of a tree is what is shown at a path, with what is below it.
 type treeNode struct {
 	own      *shown // the value at the node's own path; nil if there is none
+	list     *shown // the list whose objects are below, which may be unset; nil if there never was one
 	children map[string]*treeNode
 	newest   fieldwise.Version // of the values below
 	by       fieldwise.Version // the write that newest is of; zero if a policy computed the value
@@ -258,7 +335,8 @@ func (v *view) tree() (*treeNode, error) {
 	root := &treeNode{}
 	for i := range v.fields {
 		f := &v.fields[i]
-		if f.sibling.Value == nil || f.other {
+		list := f.kind == lattice.KindKeyed
+		if f.sibling.Value == nil && !list || f.other || f.rival {
 			continue
 		}
 		segments, err := SplitPath(f.path)
@@ -267,7 +345,7 @@ func (v *view) tree() (*treeNode, error) {
 		}
 		n := root
 		for _, segment := range segments {
-			if f.newest.Compare(n.newest) > 0 {
+			if f.sibling.Value != nil && f.newest.Compare(n.newest) > 0 {
 				n.newest, n.by = f.newest, f.sibling.Version
 			}
 			child := n.children[segment]
@@ -280,7 +358,12 @@ func (v *view) tree() (*treeNode, error) {
 			}
 			n = child
 		}
-		n.own = f
+		if f.sibling.Value != nil {
+			n.own = f
+		}
+		if list {
+			n.list = f
+		}
 	}
 	return root, nil
 }
@@ -299,7 +382,7 @@ func (n *treeNode) find(path string) (*treeNode, error) {
 // value reports whether n shows its own value rather than a map. Where a value and
 // something below it are both present, the side with the greater version shows.
 func (n *treeNode) value() bool {
-	return n.own != nil && !isMap(n.own.sibling.Value) &&
+	return n.own != nil && n.list == nil && !isMap(n.own.sibling.Value) &&
 		(len(n.children) == 0 || n.own.newest.Compare(n.newest) > 0)
 }
 
@@ -308,6 +391,15 @@ func (n *treeNode) value() bool {
 func (n *treeNode) hidden(report func(loser *shown, winner fieldwise.Version)) {
 	for _, child := range n.children {
 		switch {
+		case child.list != nil:
+			for key, object := range child.children {
+				if !hasObject(child.list.sibling.Value, key) {
+					object.all(func(f *shown) { report(f, child.list.sibling.Version) })
+				} else {
+					one := treeNode{children: map[string]*treeNode{key: object}}
+					one.hidden(report)
+				}
+			}
 		case child.value():
 			child.below(func(f *shown) { report(f, child.own.sibling.Version) })
 		case child.own != nil && !isMap(child.own.sibling.Value):
@@ -321,11 +413,16 @@ func (n *treeNode) hidden(report func(loser *shown, winner fieldwise.Version)) {
 
 func (n *treeNode) below(each func(*shown)) {
 	for _, child := range n.children {
-		if child.own != nil {
-			each(child.own)
-		}
-		child.below(each)
+		child.all(each)
 	}
+}
+
+// all calls each for what n shows at its own path and below.
+func (n *treeNode) all(each func(*shown)) {
+	if n.own != nil {
+		each(n.own)
+	}
+	n.below(each)
 }
 
 // isBelow reports whether path lies below parent.

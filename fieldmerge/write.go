@@ -39,12 +39,12 @@ func (r *rules) appendCreate(dst []byte, rec record, u update, at fieldwise.Vers
 		start := len(buf)
 		buf = append(buf, path...)
 		name := buf[start:]
-		k := r.kind(path)
+		k := r.kindOf(path, val)
 		if k.Registers() {
 			buf, err = d.AppendWrite(buf, nil, val)
 		} else {
 			var body []byte
-			body, err = r.appendEdit(d, path, nil, nil, &u)
+			body, err = r.appendEdit(d, path, k, nil, nil, val, &u)
 			buf = append(buf, body...)
 		}
 		if err != nil {
@@ -79,11 +79,16 @@ type update struct {
 }
 
 // edit is what the update does to a field of a mechanism other than the register that
-// shows now.
-func (u *update) edit(path string, now []byte) lattice.Edit {
-	e := lattice.Edit{From: now, To: u.changes[path], Intents: u.intents[path]}
-	if c, ok := u.from[path]; ok && c.hash == nil {
+// shows now and is to show val.
+func (u *update) edit(r *rules, path string, k lattice.Kind, now, val []byte) lattice.Edit {
+	e := lattice.Edit{From: now, To: val, Intents: u.intents[path]}
+	c, ok := u.from[path]
+	switch {
+	case !ok || c.hash != nil:
+	case r.kindOf(path, c.val) == k:
 		e.From = c.val
+	case val != nil && c.val != nil: // the writer saw a value of another mechanism
+		e.From = nil
 	}
 	return e
 }
@@ -114,7 +119,7 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 		return nil, err
 	}
 	for path, val := range asked {
-		if _, ok := c[path]; !ok && r.kind(path) == lattice.KindRegister {
+		if _, ok := c[path]; !ok && r.kindOf(path, val) == lattice.KindRegister {
 			c[path] = val
 		}
 	}
@@ -133,11 +138,8 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 	}
 	all := make([]lattice.Field, 0, len(c))
 	var changed []string
-	err = c.each(r, fields, func(path string, val, register []byte) error {
-		if val == nil {
-			val = absent
-		}
-		k, from := r.kind(path), at.Origin.Region
+	err = c.each(r, t, fields, func(path string, k lattice.Kind, val, register []byte) error {
+		from := at.Origin.Region
 		rests := u.rests[path]
 		if !k.Registers() {
 			rests = u.from[path].hash != nil
@@ -152,9 +154,12 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 		var body []byte
 		var err error
 		if k.Registers() {
+			if val == nil {
+				val = absent
+			}
 			body, err = d.AppendWrite(nil, register, val)
 		} else {
-			body, err = r.appendEdit(d, path, t, register, &u)
+			body, err = r.appendEdit(d, path, k, t, register, val, &u)
 		}
 		if err != nil {
 			return err
@@ -181,14 +186,13 @@ var absent = []byte{lattice.Absent}
 
 // appendEdit makes the body of a field of a mechanism other than the register that an
 // update changes: nothing where there is nothing to do.
-func (r *rules) appendEdit(d *lattice.Delta, path string, t lattice.Table, body []byte, u *update) ([]byte, error) {
-	k := r.kind(path)
+func (r *rules) appendEdit(d *lattice.Delta, path string, k lattice.Kind, t lattice.Table, body, val []byte, u *update) ([]byte, error) {
 	now, _, err := r.shown(path, k, t, body)
 	if err != nil {
 		return nil, err
 	}
-	e := u.edit(path, now)
-	if m := r.policy(path).(lattice.Mechanism); m.Grows && !e.Grows(k) {
+	e := u.edit(r, path, k, now, val)
+	if m, ok := r.policy(path).(lattice.Mechanism); ok && m.Grows && !e.Grows(k) {
 		return nil, &FieldError{Field: path, Err: fmt.Errorf("%w: a %s only grows", ErrDirection, m.Named)}
 	}
 	delta, err := d.AppendEdit(nil, k, t, body, e)
@@ -202,12 +206,11 @@ func (r *rules) appendEdit(d *lattice.Delta, path string, t lattice.Table, body 
 // its shape asks for.
 func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u update) error {
 	c := u.changes
-	if !nested(c) && !nestedFields(fields) {
-		err := c.each(r, fields, func(path string, val, register []byte) error {
-			k := r.kind(path)
+	if !r.lists && !nested(c) && !nestedFields(fields) {
+		err := c.each(r, t, fields, func(path string, k lattice.Kind, val, register []byte) error {
 			now, siblings, err := r.shown(path, k, t, register)
 			if err == nil && !k.Registers() {
-				if isNoOp(u.edit(path, now)) {
+				if isNoOp(u.edit(r, path, k, now, val)) {
 					delete(c, path)
 				}
 				return nil
@@ -229,12 +232,15 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 	}
 	current := make(leaves, len(v.fields))
 	for i := range v.fields {
-		if f := &v.fields[i]; f.sibling.Value != nil && !f.other {
+		if f := &v.fields[i]; f.sibling.Value != nil && !f.other && !f.rival {
 			current[f.path] = f.sibling.Value
 		}
 	}
 	seen := v.visible()
-	c.keepShape(current, seen)
+	if err := r.checkObjects(c, seen); err != nil {
+		return err
+	}
+	c.keepShape(r, current, seen)
 	settled, settles := c[u.settles]
 	c.dropNoOps(r, v, current, seen, &u)
 	if settles {
@@ -266,7 +272,7 @@ func (r *rules) checkDirections(t lattice.Table, fields []byte, u update) error 
 	if !r.mixed {
 		return nil
 	}
-	return u.changes.each(r, fields, func(path string, val, register []byte) error {
+	return u.changes.each(r, t, fields, func(path string, _ lattice.Kind, val, register []byte) error {
 		e, ok := r.policy(path).(lattice.Extreme)
 		if !ok || val == nil {
 			return nil
@@ -290,11 +296,15 @@ func (r *rules) checkDirections(t lattice.Table, fields []byte, u update) error 
 	})
 }
 
-// each calls use for each change by path, with the register that the fields have there.
-func (c changes) each(r *rules, fields []byte, use func(path string, val, register []byte) error) error {
+// each calls use for each change by path, with the mechanism that it is for and the body
+// that the fields have there. Where the value says what the mechanism is, what the others have
+// is unset.
+func (c changes) each(r *rules, t lattice.Table, fields []byte, use func(path string, k lattice.Kind, val, body []byte) error) error {
 	var few [8]string
 	for _, path := range appendSorted(few[:0], c) {
-		var register []byte
+		var body []byte
+		k := r.kindOf(path, c[path])
+		infers := r.infers(path)
 		for len(fields) > 0 {
 			f, rest, ok := lattice.CutField(fields)
 			if !ok {
@@ -304,12 +314,22 @@ func (c changes) each(r *rules, fields []byte, use func(path string, val, regist
 				break
 			}
 			fields = rest
-			if string(f.Name) == path && f.Kind == r.kind(path) {
-				register = f.Body
-				break
+			switch {
+			case string(f.Name) != path:
+			case f.Kind == k:
+				body = f.Body
+			case infers && slices.Contains(inferred, f.Kind):
+				if now, _, err := r.shown(path, f.Kind, t, f.Body); err != nil {
+					return err
+				} else if now == nil {
+					continue
+				}
+				if err := use(path, f.Kind, nil, f.Body); err != nil {
+					return err
+				}
 			}
 		}
-		if err := use(path, c[path], register); err != nil {
+		if err := use(path, k, c[path], body); err != nil {
 			return err
 		}
 	}
@@ -338,10 +358,10 @@ func nestedFields(fields []byte) bool {
 // takes the place of a map unsets all below it, what is set below a path makes a map of
 // it, and what the shape hid stays hidden when that which hid it goes. current is what
 // the registers show, seen is what of it the shape does not hide.
-func (c changes) keepShape(current, seen leaves) {
+func (c changes) keepShape(r *rules, current, seen leaves) {
 	want := make(leaves, len(seen)+len(c)) // what is to be seen near the changes
 	for path, val := range seen {
-		if !c.setsValueAbove(path) {
+		if !c.setsValueAbove(r, path) {
 			want[path] = val
 		}
 	}
@@ -356,7 +376,11 @@ func (c changes) keepShape(current, seen leaves) {
 	for path, val := range c {
 		for p := range parents(path) {
 			above[p] = true
-			if set := c[p]; val != nil && (set == nil || isMap(set)) { // else the caller sets both: the shape rule decides
+			set, changed := c[p]
+			switch {
+			case val == nil, set != nil && !isMap(set): // the caller sets both: the shape rule decides, or it is a list
+			case !changed && r.isList(p, seen[p]):
+			default:
 				want[p] = emptyMap
 			}
 		}
@@ -368,7 +392,7 @@ func (c changes) keepShape(current, seen leaves) {
 		}
 	}
 	for path := range current {
-		if _, ok := want[path]; !ok && (c.setsValueAbove(path) || uncovered(path, seen, want)) {
+		if _, ok := want[path]; !ok && (c.setsValueAbove(r, path) || r.uncovered(path, seen, want)) {
 			made[path] = nil
 		}
 	}
@@ -378,9 +402,9 @@ func (c changes) keepShape(current, seen leaves) {
 }
 
 // setsValueAbove reports whether the changes put a value that is no map above path.
-func (c changes) setsValueAbove(path string) bool {
+func (c changes) setsValueAbove(r *rules, path string) bool {
 	for p := range parents(path) {
-		if val := c[p]; val != nil && !isMap(val) {
+		if val := c[p]; val != nil && !r.isContainer(p, val) {
 			return true
 		}
 	}
@@ -388,10 +412,18 @@ func (c changes) setsValueAbove(path string) bool {
 }
 
 // uncovered reports whether a value that was seen above path, and hid it, is to be seen
-// no more.
-func uncovered(path string, seen, want leaves) bool {
+// no more, or a list above it is to have an object that it has not now.
+func (r *rules) uncovered(path string, seen, want leaves) bool {
 	for p := range parents(path) {
-		if val, ok := seen[p]; ok && !isMap(val) && !bytes.Equal(val, want[p]) {
+		if val, ok := seen[p]; ok && !r.isContainer(p, val) && !bytes.Equal(val, want[p]) {
+			return true
+		}
+	}
+	if !r.lists {
+		return false
+	}
+	for list, key := range objectsOn(path, func(p string) bool { return r.isList(p, want[p]) }) {
+		if hasObject(want[list], key) && !(r.isList(list, seen[list]) && hasObject(seen[list], key)) {
 			return true
 		}
 	}
@@ -413,8 +445,8 @@ func nested(c changes) bool {
 // and the shape hides, is there only once it is written.
 func (c changes) dropNoOps(r *rules, v *view, current, seen leaves, u *update) {
 	for path, val := range c {
-		if !r.kind(path).Registers() {
-			if isNoOp(u.edit(path, current[path])) {
+		if k := r.kindOf(path, val); !k.Registers() {
+			if now := current[path]; (now == nil || r.kindOf(path, now) == k) && isNoOp(u.edit(r, path, k, now, val)) {
 				delete(c, path)
 			}
 			continue

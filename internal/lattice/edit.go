@@ -37,7 +37,7 @@ func (d *Delta) AppendEdit(dst []byte, k Kind, t Table, body []byte, e Edit) ([]
 		if err != nil {
 			return nil, err
 		}
-		if k == KindList {
+		if k.ordered() {
 			return d.AppendList(dst, body, t, from, to)
 		}
 		return d.AppendSet(dst, body, t, from, to)
@@ -233,7 +233,7 @@ func shown(k Kind, form body, t Table, b []byte) (val []byte, err error) {
 		return nil, nil
 	}
 	list := Elements
-	if k == KindList {
+	if k.ordered() {
 		list = ListElements
 	}
 	all, err := list(t, b)

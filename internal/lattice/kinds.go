@@ -28,6 +28,9 @@ const (
 	KindList Kind = 6
 	// KindFlag is a set whose only element is true.
 	KindFlag Kind = 7
+	// KindKeyed is a list of objects, told apart by a key: of each the list has a map of that
+	// field alone, and the others are fields below the list's path.
+	KindKeyed Kind = 8
 	// KindCreated is a register that holds no value for readers: it gives a record that
 	// was created without fields a version, under the empty name.
 	KindCreated Kind = 0x1f
@@ -41,7 +44,7 @@ func (k Kind) body() (b body, ok bool) {
 		return items, true
 	case KindCounter:
 		return counts, true
-	case KindSet, KindList, KindFlag:
+	case KindSet, KindList, KindFlag, KindKeyed:
 		return dots, true
 	}
 	return 0, false
@@ -58,6 +61,9 @@ func (k Kind) Registers() bool {
 	b, ok := k.body()
 	return ok && b == items
 }
+
+// ordered reports whether the elements have an order of their own.
+func (k Kind) ordered() bool { return k == KindList || k == KindKeyed }
 
 // Times calls yield with the highest timestamps, one or several an origin, that a field of
 // the kind holds until yield returns false. It returns false then, too, and where the field ends early.
@@ -83,6 +89,8 @@ func (k Kind) String() string {
 		return "list"
 	case KindFlag:
 		return "flag"
+	case KindKeyed:
+		return "list by key"
 	case KindCreated:
 		return "created"
 	}

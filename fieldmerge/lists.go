@@ -1,0 +1,266 @@
+package fieldmerge
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/value"
+	"github.com/fieldwise/fieldwise/internal/wire"
+	"github.com/fieldwise/fieldwise/lww"
+)
+
+// A list of objects that are told apart by a key is stored as a list of maps that have the
+// key alone, of kind KindKeyed, and the other fields of each object below the path of the list
+// and the key's text: [{"id": 7, "name": "x"}] at "devices" is [{"id": 7}] there, and "x" at
+// "devices.7.name".
+
+// byShape is the policy of ByShape.
+type byShape struct{ lww.Policy }
+
+func (byShape) Name() string { return string(ByShape) }
+
+// maxKeyed is how many objects a list has at most whose fields are fields: the objects of a
+// longer one are values.
+const maxKeyed = 128
+
+// keyNames are the names that a key is looked for under first.
+var keyNames = []string{"id", "key", "name", "code"}
+
+// shapeOf is the mechanism that a value has under [ByShape].
+func shapeOf(val []byte) lattice.Kind {
+	switch {
+	case wire.KindOf(val) != wire.KindArray:
+		return lattice.KindRegister
+	case keyOf(val, "") != "":
+		return lattice.KindKeyed
+	}
+	return lattice.KindList
+}
+
+// keyOf is the name of the field that tells the objects of an encoded list apart: the
+// favourite one if that does, else the first that does. It is empty where none does, or the
+// list is no list of objects.
+func keyOf(list []byte, favourite string) string {
+	n, rest, err := wire.ArrayHeader(list)
+	if err != nil || n == 0 || n > maxKeyed {
+		return ""
+	}
+	var texts map[string]map[string]bool // by name of a field: the texts of its values
+	for i := range n {
+		length, err := wire.Skip(rest)
+		if err != nil || wire.KindOf(rest) != wire.KindMap {
+			return ""
+		}
+		own := make(map[string]map[string]bool)
+		for _, e := range entriesOf(rest[:length]) {
+			name, _, err := wire.String(e.name)
+			text, ok := keyText(e.val)
+			if err != nil || !ok {
+				continue
+			}
+			all := texts[string(name)]
+			if i == 0 {
+				all = make(map[string]bool, n)
+			}
+			if all == nil || all[text] {
+				continue
+			}
+			all[text] = true
+			own[string(name)] = all
+		}
+		if texts = own; len(texts) == 0 {
+			return ""
+		}
+		rest = rest[length:]
+	}
+	for _, name := range append([]string{favourite}, keyNames...) {
+		if texts[name] != nil {
+			return name
+		}
+	}
+	return slices.Min(slices.Collect(maps.Keys(texts)))
+}
+
+// keyText is a key as the segment of a path. Keys are strings and integers.
+func keyText(val []byte) (text string, ok bool) {
+	switch wire.KindOf(val) {
+	case wire.KindString:
+		s, _, err := wire.String(val)
+		return string(s), err == nil
+	case wire.KindUint:
+		n, _, err := wire.Uint(val)
+		return strconv.FormatUint(n, 10), err == nil
+	case wire.KindInt:
+		n, _, err := wire.Int(val)
+		return strconv.FormatInt(n, 10), err == nil
+	}
+	return "", false
+}
+
+// keyedObject is one object of a list as the list has it: its key alone.
+type keyedObject struct {
+	name string // of the key
+	key  []byte // encoded
+	text string
+}
+
+// keyedObjects takes the value of a field of kind KindKeyed apart; what is no such object
+// is left out.
+func keyedObjects(val []byte) (all []keyedObject) {
+	n, rest, err := wire.ArrayHeader(val)
+	for range n {
+		var length int
+		if err == nil {
+			length, err = wire.Skip(rest)
+		}
+		if err != nil {
+			return all
+		}
+		if entries := entriesOf(rest[:length]); len(entries) == 1 {
+			name, _, err := wire.String(entries[0].name)
+			if text, ok := keyText(entries[0].val); ok && err == nil {
+				all = append(all, keyedObject{string(name), entries[0].val, text})
+			}
+		}
+		rest = rest[length:]
+	}
+	return all
+}
+
+// has reports whether a list has an object with the key that is the segment of a path.
+func hasObject(list []byte, segment string) bool {
+	return slices.ContainsFunc(keyedObjects(list), func(o keyedObject) bool { return o.text == segment })
+}
+
+// addList takes a list of objects at path apart, val being all of it.
+func (l *flattener) addList(path, val []byte, key string, depth int) error {
+	v, err := value.Any(val)
+	if err != nil {
+		return &FieldError{Field: string(path), Err: err}
+	}
+	all := v.([]any)
+	list := wire.AppendArrayHeader(nil, len(all))
+	if depth >= MaxDepth {
+		return tooDeep(string(path), depth+1)
+	}
+	for _, one := range all {
+		object := maps.Clone(one.(map[string]any))
+		own, err := encode(map[string]any{key: object[key]})
+		if err != nil {
+			return err
+		}
+		list = append(list, own...)
+		text, _ := keyText(entriesOf(own)[0].val)
+		delete(object, key)
+		below := appendSegment(append(bytes.Clone(path), '.'), text)
+		if err := l.add(below, object, depth+1); err != nil {
+			return err
+		}
+	}
+	l.to[string(path)] = list
+	return nil
+}
+
+// isList reports whether a value at path is a list whose objects are fields.
+func (r *rules) isList(path string, val []byte) bool {
+	return r.lists && val != nil && r.kindOf(path, val) == lattice.KindKeyed
+}
+
+// objectsOn yields the lists that path leads through an object of, by the list's path and the
+// object's key.
+func objectsOn(path string, isList func(path string) bool) func(yield func(list, key string) bool) {
+	return func(yield func(list, key string) bool) {
+		last := ""
+		next := func(object string) bool {
+			list := last
+			if last = object; list == "" || !isList(list) {
+				return true
+			}
+			key, err := SplitPath(object[len(list)+1:])
+			return err == nil && yield(list, key[0])
+		}
+		for p := range parents(path) {
+			if !next(p) {
+				return
+			}
+		}
+		next(path)
+	}
+}
+
+// goneObjects are the paths of fields of objects that the list they belong to has not.
+func (r *rules) goneObjects(v *view) map[string]bool {
+	if !r.lists {
+		return nil
+	}
+	lists := make(map[string]*shown)
+	for i := range v.fields {
+		if f := &v.fields[i]; f.kind == lattice.KindKeyed && !f.other && !f.rival {
+			lists[f.path] = f
+		}
+	}
+	gone := make(map[string]bool)
+	for i := range v.fields {
+		path := v.fields[i].path
+		for list, key := range objectsOn(path, func(p string) bool { return lists[p] != nil }) {
+			if !hasObject(lists[list].sibling.Value, key) {
+				gone[path] = true
+			}
+		}
+	}
+	return gone
+}
+
+// checkObjects refuses changes of objects that a list has not.
+func (r *rules) checkObjects(c changes, seen leaves) error {
+	if !r.lists {
+		return nil
+	}
+	lists := maps.Clone(seen)
+	maps.Copy(lists, leaves(c))
+	for path, val := range c {
+		if val == nil {
+			continue
+		}
+		for list, key := range objectsOn(path, func(p string) bool { return r.isList(p, lists[p]) }) {
+			if !hasObject(lists[list], key) {
+				return fmt.Errorf("%w: the list %q has no object with the key %q; set the list with it", ErrPath, list, key)
+			}
+		}
+	}
+	return nil
+}
+
+// keyOf is the key of the objects of a list that is written to the field at path, empty
+// where the list is one of values. was is the list before.
+func (r *rules) keyOf(path string, val, was []byte) (string, error) {
+	switch p := r.policy(path).(type) {
+	case byShape:
+		favourite := ""
+		if before := keyedObjects(was); len(before) > 0 {
+			favourite = before[0].name
+		}
+		return keyOf(val, favourite), nil
+	case lattice.Mechanism:
+		n, _, err := wire.ArrayHeader(val)
+		if p.Kind != lattice.KindKeyed || err != nil || n == 0 {
+			return "", nil
+		}
+		key := strings.TrimPrefix(p.Named, listPrefix)
+		if keyOf(val, key) != key {
+			return "", errNoKey(key)
+		}
+		return key, nil
+	}
+	return "", nil
+}
+
+// errNoKey says that the objects of a list that is to have a key have not.
+func errNoKey(key string) error {
+	return fmt.Errorf("a list=%s holds at most %d objects, each with a string or an integer under %q that no other has", key, maxKeyed, key)
+}
