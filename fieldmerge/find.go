@@ -33,6 +33,9 @@ func (p *plan) find(path string) (target, error) {
 			} else {
 				return t, fmt.Errorf("%w: %s has no field %q; it has %s", ErrPath, n.goName, segment, n.names())
 			}
+		case *keyedNode:
+			t.pattern = append(t.pattern, "*")
+			t.node, t.prefix = n.elem, JoinPath(segments[:i+1]...)
 		case *mapNode:
 			t.pattern = append(t.pattern, "*")
 			t.node, t.prefix = n.elem, JoinPath(segments[:i+1]...)

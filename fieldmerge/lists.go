@@ -36,7 +36,7 @@ func shapeOf(val []byte) lattice.Kind {
 	switch {
 	case wire.KindOf(val) != wire.KindArray:
 		return lattice.KindRegister
-	case keyOf(val, "") != "":
+	case keyOf(val, "", maxKeyed) != "":
 		return lattice.KindKeyed
 	}
 	return lattice.KindList
@@ -45,9 +45,9 @@ func shapeOf(val []byte) lattice.Kind {
 // keyOf is the name of the field that tells the objects of an encoded list apart: the
 // favourite one if that does, else the first that does. It is empty where none does, or the
 // list is no list of objects.
-func keyOf(list []byte, favourite string) string {
+func keyOf(list []byte, favourite string, most int) string {
 	n, rest, err := wire.ArrayHeader(list)
-	if err != nil || n == 0 || n > maxKeyed {
+	if err != nil || n == 0 || n > most {
 		return ""
 	}
 	var texts map[string]map[string]bool // by name of a field: the texts of its values
@@ -245,14 +245,14 @@ func (r *rules) keyOf(path string, val, was []byte) (string, error) {
 		if before := keyedObjects(was); len(before) > 0 {
 			favourite = before[0].name
 		}
-		return keyOf(val, favourite), nil
+		return keyOf(val, favourite, maxKeyed), nil
 	case lattice.Mechanism:
 		n, _, err := wire.ArrayHeader(val)
 		if p.Kind != lattice.KindKeyed || err != nil || n == 0 {
 			return "", nil
 		}
 		key := strings.TrimPrefix(p.Named, listPrefix)
-		if keyOf(val, key) != key {
+		if keyOf(val, key, MaxFields) != key {
 			return "", errNoKey(key)
 		}
 		return key, nil
@@ -262,5 +262,5 @@ func (r *rules) keyOf(path string, val, was []byte) (string, error) {
 
 // errNoKey says that the objects of a list that is to have a key have not.
 func errNoKey(key string) error {
-	return fmt.Errorf("a list=%s holds at most %d objects, each with a string or an integer under %q that no other has", key, maxKeyed, key)
+	return fmt.Errorf("a list=%s holds at most %d objects, each with a string or an integer under %q that no other has", key, MaxFields, key)
 }

@@ -106,7 +106,7 @@ func (d *draft) policy(where string, s Strategy) crdt.Policy {
 
 const (
 	policyNames   = `"lww", "earliest", "priority", "max", "min", "pncounter", "gcounter", "orset", "gset", "ewflag", "list" or "custom=NAME"`
-	strategyNames = `"lww", "earliest", "priority", "max", "min", "pncounter", "gcounter", "orset", "gset", "ewflag", "list", "custom=NAME", "nested" for a struct, or "each=" and one of these for the entries of a map`
+	strategyNames = `"lww", "earliest", "priority", "max", "min", "pncounter", "gcounter", "orset", "gset", "ewflag", "list", "list=KEY" for structs, "custom=NAME", "nested" for a struct, or "each=" and one of these for the entries of a map`
 )
 
 // done returns all that is wrong, or nil.

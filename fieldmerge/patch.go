@@ -230,6 +230,8 @@ func goType(n node) reflect.Type {
 		return n.typ
 	case *mapNode:
 		return n.typ
+	case *keyedNode:
+		return n.typ
 	}
 	return nil
 }

@@ -289,6 +289,7 @@ func (b *planner) enlist(p *place, static bool) {
 // node plans a value of type t under a strategy.
 func (b *planner) node(at place, t reflect.Type, s Strategy, segments []string, static bool) node {
 	inner, each := strings.CutPrefix(string(s), eachPrefix)
+	key, isKeyed := strings.CutPrefix(string(s), listPrefix)
 	switch {
 	case s == nestedStrategy:
 		at.kind = "nested"
@@ -303,6 +304,12 @@ func (b *planner) node(at place, t reflect.Type, s Strategy, segments []string, 
 		n := b.structNode(at, elem, segments, static)
 		n.pointer = pointer
 		b.enlist(&n.place, static)
+		return n
+	case isKeyed && key != "":
+		n := b.keyedNode(at, t, key, segments)
+		if n != nil {
+			b.enlist(n.at(), static)
+		}
 		return n
 	case each:
 		at.kind = "each"

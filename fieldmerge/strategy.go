@@ -63,7 +63,7 @@ const (
 // ListBy is the strategy of a list of objects that are told apart by the field named key, a
 // string or an integer, and merge field by field: what regions add, remove, move and change
 // at the same time comes together; an object that one removes is gone, whatever others
-// changed in it meanwhile, which is reported. It is for JSON-shaped records.
+// changed in it meanwhile, which is reported. In a struct the field is a slice of structs.
 func ListBy(key string) Strategy { return Strategy(listPrefix + key) }
 
 const listPrefix = "list="

@@ -1,0 +1,199 @@
+package fieldmerge_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+)
+
+type order struct {
+	Lines  []line          `merge:"lines,list=sku"`
+	People []guest         `merge:"people,list=id"`
+	Rooms  map[string]room `merge:"rooms,each=nested"`
+}
+
+type line struct {
+	SKU   string           `merge:"sku,lww"`
+	Count crdt.PNCounter   `merge:"count,pncounter"`
+	Note  *string          `merge:"note,lww"`
+	Tags  []string         `merge:"tags,orset"`
+	Price price            `merge:"price,nested"`
+	Opts  map[string]int64 `merge:"opts,each=lww"`
+}
+
+type price struct {
+	Net int64 `merge:"net,lww"`
+}
+
+type guest struct {
+	ID   int64  `merge:"id,lww"`
+	Name string `merge:"name,lww"`
+}
+
+type room struct {
+	Beds []bed `merge:"beds,list=n"`
+}
+
+type bed struct {
+	N     uint8  `merge:"n,lww"`
+	Taken string `merge:"taken,lww"`
+}
+
+func orderSchema(t require.TestingT) *fieldmerge.Schema[order] {
+	s, err := fieldmerge.NewSchema[order]()
+	require.NoError(t, err)
+	return s
+}
+
+func TestAListOfStructsMergesFieldByField(t *testing.T) {
+	s := orderSchema(t)
+	a, da := on(t, s, "a")
+	b, db := on(t, s, "b")
+	first := order{
+		Lines: []line{
+			{SKU: "tea.1", Count: crdt.NewPNCounter(2), Tags: []string{"hot"}, Price: price{5}},
+			{SKU: "cup", Note: ptr("blue"), Opts: map[string]int64{"x": 1}},
+		},
+		People: []guest{{ID: -1, Name: "Asha"}},
+		Rooms:  map[string]room{"r": {Beds: []bed{{N: 1, Taken: "x"}, {N: 2}}}},
+	}
+	_, err := da.Create(ctx(), key, first)
+	require.NoError(t, err)
+	read, err := da.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Len(t, read.Lines, 2)
+	require.Equal(t, "tea.1", read.Lines[0].SKU)
+	require.EqualValues(t, 2, read.Lines[0].Count.Value())
+	require.Equal(t, first.Lines[1].Note, read.Lines[1].Note)
+	require.Equal(t, first.People, read.People)
+	require.Equal(t, first.Rooms, read.Rooms)
+	b.join(t, a.state)
+	_, err = da.Update(ctx(), key, func(o *order) error {
+		o.Lines[0].Count.Inc(3)
+		o.Lines[0].Tags = append(o.Lines[0].Tags, "green")
+		o.Lines[1].Note = ptr("red")
+		o.Lines = append(o.Lines, line{SKU: "pot", Count: crdt.NewPNCounter(1)})
+		o.Rooms["r"].Beds[1].Taken = "y"
+		o.People = nil
+		return nil
+	})
+	require.NoError(t, err)
+	_, err = db.Update(ctx(), key, func(o *order) error {
+		o.Lines[0].Count.Dec(1)
+		o.Lines[0].Price.Net = 6
+		o.Lines[0].Tags = nil
+		o.Lines[1].Opts["y"] = 2
+		o.Lines[0], o.Lines[1] = o.Lines[1], o.Lines[0]
+		o.People = append(o.People, guest{ID: 7})
+		return nil
+	})
+	require.NoError(t, err)
+	state := a.state
+	a.join(t, b.state)
+	b.join(t, state)
+	require.Equal(t, a.state, b.state)
+	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.state, state, a.delta, b.delta))
+	for _, d := range []*fieldmerge.Domain[order]{da, db} {
+		v, err := d.Get(ctx(), key)
+		require.NoError(t, err)
+		var skus []string
+		for _, l := range v.Lines {
+			skus = append(skus, l.SKU)
+		}
+		require.ElementsMatch(t, []string{"cup", "tea.1", "pot"}, skus)
+		for _, l := range v.Lines {
+			switch l.SKU {
+			case "tea.1":
+				require.EqualValues(t, 4, l.Count.Value())
+				require.Equal(t, []string{"green"}, l.Tags)
+				require.EqualValues(t, 6, l.Price.Net)
+			case "cup":
+				require.Equal(t, "red", *l.Note)
+				require.Equal(t, map[string]int64{"x": 1, "y": 2}, l.Opts)
+			}
+		}
+		require.Equal(t, []guest{{ID: 7}}, v.People)
+		require.Equal(t, "y", v.Rooms["r"].Beds[1].Taken)
+	}
+}
+
+func TestAListOfStructsUnderATokenAndByPatch(t *testing.T) {
+	_, d := on(t, orderSchema(t), "a")
+	_, err := d.Create(ctx(), key, order{People: []guest{{ID: 1, Name: "a"}, {ID: 2, Name: "b"}}})
+	require.NoError(t, err)
+	read, token, err := d.Read(ctx(), key)
+	require.NoError(t, err)
+	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"people.2.name": "c"}})
+	require.NoError(t, err)
+	to := read
+	to.People = []guest{{ID: 3, Name: "new"}, {ID: 1, Name: "A"}, {ID: 2, Name: "b"}}
+	_, err = d.Put(ctx(), key, token, to)
+	require.NoError(t, err)
+	v, err := d.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, []guest{{ID: 3, Name: "new"}, {ID: 1, Name: "A"}, {ID: 2, Name: "c"}}, v.People)
+	to.People = []guest{{ID: 1, Name: "a"}, {ID: 2, Name: "B"}}
+	_, err = d.Put(ctx(), key, token, to)
+	require.ErrorIs(t, err, fieldmerge.ErrChanged, "the name of 2 was changed here since")
+	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"people": []guest{{ID: 2, Name: "d"}}}})
+	require.NoError(t, err)
+	v, err = d.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, []guest{{ID: 2, Name: "d"}}, v.People)
+	for what, patch := range map[string]fieldmerge.Patch{
+		"an object that is not there": {Set: map[string]any{"people.9.name": "x"}},
+		"a key":                       {Set: map[string]any{"people.2.id": 3}},
+	} {
+		_, err = d.Patch(ctx(), key, patch)
+		require.ErrorIs(t, err, fieldmerge.ErrPath, what)
+	}
+	_, err = d.Update(ctx(), key, func(o *order) error { o.People = append(o.People, guest{ID: 2}); return nil })
+	require.ErrorIs(t, err, fieldmerge.ErrField)
+	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Unset: []string{"people"}})
+	require.NoError(t, err)
+	v, err = d.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Nil(t, v.People)
+}
+
+func TestStructsAndDocumentsHaveOneFormOfLists(t *testing.T) {
+	s := orderSchema(t)
+	docs, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("people", fieldmerge.ListBy("id")))
+	require.NoError(t, err)
+	a, typed := on(t, s, "a")
+	b, untyped := documentsOn(t, docs, "a")
+	people := []guest{{ID: 1, Name: "a"}, {ID: 2, Name: "b"}}
+	_, err = typed.Create(ctx(), key, order{People: people})
+	require.NoError(t, err)
+	_, err = untyped.Create(ctx(), key, map[string]any{"people": []any{doc{"id": 1, "name": "a"}, doc{"id": 2, "name": "b"}}})
+	require.NoError(t, err)
+	require.Equal(t, a.state, b.state)
+}
+
+func TestListsOfStructsThatAreNone(t *testing.T) {
+	for says, err := range map[string]error{
+		`strategy "list=id" is for slices of structs`: ofSchema[struct {
+			L []string `merge:"l,list=id"`
+		}](),
+		`has no field that is stored under the name "no"`: ofSchema[struct {
+			L []guest `merge:"l,list=no"`
+		}](),
+		`it is the key of a list; make it a string or an integer under "lww"`: ofSchema[struct {
+			L []struct {
+				ID *string `merge:"id,lww"`
+			} `merge:"l,list=id"`
+		}](),
+		`it is the key of a list, and of type float64`: ofSchema[struct {
+			L []struct {
+				ID float64 `merge:"id,lww"`
+			} `merge:"l,list=id"`
+		}](),
+	} {
+		require.ErrorIs(t, err, fieldmerge.ErrSchema)
+		require.ErrorContains(t, err, says)
+	}
+}
