@@ -423,7 +423,7 @@ func (r *rules) uncovered(path string, seen, want leaves) bool {
 		return false
 	}
 	for list, key := range objectsOn(path, func(p string) bool { return r.isList(p, want[p]) }) {
-		if hasObject(want[list], key) && !(r.isList(list, seen[list]) && hasObject(seen[list], key)) {
+		if hasObject(want[list], key) && (!r.isList(list, seen[list]) || !hasObject(seen[list], key)) {
 			return true
 		}
 	}
