@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"slices"
 	"unicode/utf8"
 
@@ -36,8 +37,17 @@ func CutField(b []byte) (f Field, rest []byte, ok bool) {
 
 // keyLen is the length of name and kind together, or 0 where there is no kind.
 func keyLen(content []byte) int {
-	for i, c := range content {
-		if c < firstNameByte {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(content); i += 8 {
+		// The highest bit of each byte below firstNameByte; above the first of them, of others too.
+		x := binary.LittleEndian.Uint64(content[i:])
+		if below := (x - firstNameByte*ones) & ^x & high; below != 0 {
+			return i + bits.TrailingZeros64(below)/8 + 1
+		}
+	}
+	for ; i < len(content); i++ {
+		if content[i] < firstNameByte {
 			return i + 1
 		}
 	}
@@ -58,8 +68,12 @@ func joinFields(dst, a, b []byte) ([]byte, error) {
 	var run []byte // fields of a or b, not yet appended
 	fromA := true
 	for len(a) > 0 && len(b) > 0 {
-		cb, restb, ok := Bin(b)
-		if !ok {
+		var cb, restb []byte
+		ok := true
+		if len(b) >= 2 && b[0] == 0xc4 && int(b[1]) <= len(b)-2 {
+			n := 2 + int(b[1])
+			cb, restb = b[2:n], b[n:]
+		} else if cb, restb, ok = longBin(b); !ok {
 			return nil, malformed("field ends early")
 		}
 		key := cb[:keyLen(cb)]
@@ -71,7 +85,13 @@ func joinFields(dst, a, b []byte) ([]byte, error) {
 		before, order := a, 1
 		var ca, resta []byte
 		for len(a) > 0 {
-			if ca, resta, ok = Bin(a); !ok || len(ca) < 8 {
+			if len(a) >= 2 && a[0] == 0xc4 && int(a[1]) <= len(a)-2 {
+				n := 2 + int(a[1])
+				ca, resta = a[2:n], a[n:]
+			} else {
+				ca, resta, ok = longBin(a)
+			}
+			if !ok || len(ca) < 8 {
 				return nil, malformed("field ends early")
 			}
 			if x := binary.BigEndian.Uint64(ca) & mask; x != prefix {

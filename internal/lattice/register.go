@@ -143,29 +143,74 @@ func (it *Item) beats(other *Item) bool {
 }
 
 // joinItems appends the join of two registers under one table: the maximum per origin.
+// Neighbours that leave as they came leave in one copy.
 func joinItems(dst, a, b []byte) ([]byte, error) {
+	var run []byte // items of a or b, not yet appended
+	fromA := true
 	for len(a) > 0 && len(b) > 0 {
-		ia, resta, oka := CutItem(a)
-		ib, restb, okb := CutItem(b)
-		if !oka || !okb {
+		lenA, okA := itemLen(a)
+		lenB, okB := itemLen(b)
+		if !okA || !okB {
 			return nil, malformed("register ends inside an item")
 		}
-		lena, lenb := len(a)-len(resta), len(b)-len(restb)
-		switch {
-		case ia.Index < ib.Index:
-			dst, a = append(dst, a[:lena]...), resta
-		case ia.Index > ib.Index:
-			dst, b = append(dst, b[:lenb]...), restb
-		default:
-			if ib.beats(&ia) {
-				dst = append(dst, b[:lenb]...)
-			} else {
-				dst = append(dst, a[:lena]...)
+		var first, second bool // which of the two leave the inputs
+		takeA := false
+		if headA, headB := a[0], b[0]; headA < 0x80 && headB < 0x80 {
+			first, second = headA>>headShift <= headB>>headShift, headB>>headShift <= headA>>headShift
+			if takeA = first; first && second {
+				timeA, timeB := binary.BigEndian.Uint64(a[1:]), binary.BigEndian.Uint64(b[1:])
+				takeA = timeA > timeB || timeA == timeB && !itemBeats(b, a)
 			}
-			a, b = resta, restb
+		} else {
+			ia, _, _ := CutItem(a)
+			ib, _, _ := CutItem(b)
+			first, second = ia.Index <= ib.Index, ib.Index <= ia.Index
+			if takeA = first; first && second {
+				takeA = !ib.beats(&ia)
+			}
+		}
+		switch {
+		case takeA && fromA:
+			run = extend(run, a, lenA)
+		case takeA:
+			dst = append(dst, run...)
+			run, fromA = a[:lenA], true
+		case fromA:
+			dst = append(dst, run...)
+			run, fromA = b[:lenB], false
+		default:
+			run = extend(run, b, lenB)
+		}
+		if first {
+			a = a[lenA:]
+		}
+		if second {
+			b = b[lenB:]
 		}
 	}
-	return append(append(dst, a...), b...), nil
+	return append(append(append(dst, run...), a...), b...), nil
+}
+
+func itemBeats(b, a []byte) bool {
+	ib, _, _ := CutItem(b)
+	ia, _, _ := CutItem(a)
+	return ib.beats(&ia)
+}
+
+// itemLen is the length of the first item of a register.
+func itemLen(b []byte) (n int, ok bool) {
+	const short = 1 + timeLen
+	if len(b) > short && b[0] < 0x80 {
+		if b[0]&headSuperseded != 0 {
+			return short, b[0]&headFlags != headFlags
+		}
+		if c := b[short]; c >= 0xa0 && c <= 0xbf { // a string of up to 31 bytes
+			n = short + 1 + int(c&0x1f)
+			return n, n <= len(b)
+		}
+	}
+	_, rest, ok := CutItem(b)
+	return len(b) - len(rest), ok
 }
 
 func renumberItems(dst, b []byte, to renumbering) ([]byte, bool) {
