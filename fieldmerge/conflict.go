@@ -72,6 +72,9 @@ func (m Merger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fiel
 		}
 		path := string(f.Name)
 		if !m.rules.reads(path, f.Kind) {
+			if !m.rules.declares(path) {
+				continue // a field of another release
+			}
 			if dst, err = m.otherKind(dst, f, td, ts, own); err != nil {
 				return nil, err
 			}

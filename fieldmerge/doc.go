@@ -40,9 +40,18 @@
 //	nested        a struct, or a pointer to one, whose fields are fields with tags of their own
 //	each=STRATEGY a map with string keys: each entry is a field under that strategy;
 //	              each=nested for a map of structs
+//	pncounter     what regions count up and down adds up: a crdt.PNCounter, or an integer
+//	gcounter      the same, upwards only: a crdt.GCounter, or an integer
+//	orset         what regions add and remove comes together, and an add wins over a remove
+//	              that did not know of it: a crdt.ORSet, or a slice, read in order of its values
+//	gset          the same, without removing: a crdt.GSet, or a slice
+//	ewflag        a switch: on wins over an off that did not know of it: a crdt.EWFlag, or a bool
+//	list          a slice whose elements are added, removed and moved one by one
+//	list=KEY      a slice of structs that are told apart by the field KEY, a string or an
+//	              integer, and merge field by field
 //
-// Under all but the last two the field is one value of whatever type: a slice, a map or a struct
-// is replaced whole. All types work that the program could store with msgpack/v5: numbers,
+// Under lww, earliest, priority and custom the field is one value of whatever type: a slice, a
+// map or a struct is replaced whole. All types work that the program could store with msgpack/v5: numbers,
 // strings, []byte, time.Time (as an instant), time.Duration, named types, pointers, and
 // types that are encoding.TextMarshaler and TextUnmarshaler; structs that are one value by
 // their `msgpack` tags. Fields of an embedded struct without a tag stand among those of the
@@ -59,13 +68,34 @@
 // stored values when a schema changes, and how to do it in a rolling deploy, is in
 // EVOLUTION.md beside this file.
 //
+// # Counters, sets and lists
+//
+// A value of package crdt in a struct remembers what is done to it: in the closure of an
+// Update, call its methods. One that comes from elsewhere cannot be assigned (ErrAssigned), a
+// new record takes literals such as crdt.NewORSet("a"). An integer, a bool or a slice in its place
+// is compared with what the closure was shown: the counter counts the difference, the set and the list
+// add and remove what is new and gone. Replace and Put do so with every such field, and with
+// what the writer was shown. So two regions that write at the same time both count, and none
+// of these fields has conflicts, with two exceptions that are reported: what a delete of the record
+// drops unseen, and fields that were changed in an object that was removed from its list.
+//
+// A counter that counted nothing since its last reset is as good as not there: 0 in a struct,
+// nothing in a document; to unset it is to reset it. Unsetting a set or a list removes what is in
+// it. An element of a list keeps its place while others come and go, and is a new one when its
+// value changes; elements written to one place at the same time stand one after the other, and
+// one that two regions moved is where the newer move put it. An object of a list=KEY is its key
+// in the list and fields below it: devices.7.name. It is there as long as the list has its key;
+// a key that changes is another object. The field KEY is not patched.
+//
 // # Records
 //
 // A map is not a value but more fields, and so are a nested struct and the entries of an
 // each= map: address.city is a field of its own, and a map without entries exists too. Paths
-// join segments by "."; see [JoinPath] for the escapes. Of a document, each list is one value.
+// join segments by "."; see [JoinPath] for the escapes. Of a document, a list is one value,
+// unless a pattern says otherwise, or the default is [ByShape]: then the lists that are written
+// say how they merge.
 //
-// Every field is a multi-value register (see package crdt): a write replaces the values
+// Every field of one value is a multi-value register (see package crdt): a write replaces the values
 // that its region held, and values written without knowledge of each other stay side by
 // side until somebody overwrites them. Unset is such a value too.
 //
@@ -117,7 +147,7 @@
 //
 // The format is fields/1. A state is its life (msgpack uint), the table of the origins
 // in use (bin), and then for a live record its fields to the end, each a bin of name,
-// kind and items; for a deleted one the context of its deletes. Equal knowledge has
+// kind and what the kind has (see internal/lattice); for a deleted one the context of its deletes. Equal knowledge has
 // equal bytes, whatever the order in which it came. A record that was created without
 // fields has one field of a kind of its own, so that its creation has a version. A release
 // keeps and passes on the fields of other releases unchanged. A group's value is a map from

@@ -14,6 +14,7 @@ type rules struct {
 	byPath   map[string]crdt.Policy
 	patterns []pattern // in the order in which they apply
 	fallback crdt.Policy
+	closed   bool // fields that only the fallback is for are none of the schema's
 	mixed    bool // some of them are of another mechanism than the register
 	lists    bool // some are lists whose objects are fields
 	ranks    []fieldwise.Region
@@ -35,23 +36,35 @@ type pattern struct {
 
 // policy returns the policy of the field at path.
 func (r *rules) policy(path string) crdt.Policy {
+	if p := r.declared(path); p != nil {
+		return p
+	}
+	return r.fallback
+}
+
+// declared returns the policy that the schema gives the field at path in particular; nil if
+// there is none.
+func (r *rules) declared(path string) crdt.Policy {
 	if p, ok := r.byPath[path]; ok {
 		return p
 	}
 	if len(r.patterns) == 0 {
-		return r.fallback
+		return nil
 	}
 	segments, err := SplitPath(path)
 	if err != nil {
-		return r.fallback
+		return nil
 	}
 	for _, p := range r.patterns {
 		if p.matches(segments) {
 			return p.policy
 		}
 	}
-	return r.fallback
+	return nil
 }
+
+// declares reports whether the schema has the field at path.
+func (r *rules) declares(path string) bool { return !r.closed || r.declared(path) != nil }
 
 // policyOf returns the policy of the field at path under a mechanism, which may be another
 // than the schema's.

@@ -25,7 +25,7 @@ func NewSchema[T any](options ...Option) (*Schema[T], error) {
 	if len(d.fields) > 0 || len(d.fallback) > 0 {
 		d.problem("Field(...) and Default(...) are for NewDocumentSchema; the strategies of a struct are in its tags")
 	}
-	r := &rules{byPath: make(map[string]crdt.Policy), fallback: lww.Policy{}, ranks: d.ranks}
+	r := &rules{byPath: make(map[string]crdt.Policy), fallback: lww.Policy{}, closed: true, ranks: d.ranks}
 	f := newFingerprint("struct", d.ranks)
 	p := newPlan(reflect.TypeFor[T](), d, r, f)
 	if err := d.done(); err != nil {

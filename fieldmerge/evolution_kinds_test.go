@@ -1,0 +1,163 @@
+package fieldmerge_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+)
+
+// The faces of one mechanism are one field: releases that differ in them change it together.
+func TestEvolutionBetweenFacesOfOneMechanism(t *testing.T) {
+	type before struct {
+		Hits crdt.GCounter `merge:"hits,gcounter"`
+		Tags []string      `merge:"tags,gset"`
+		On   bool          `merge:"on,ewflag"`
+	}
+	type after struct {
+		Hits int64               `merge:"hits,pncounter"`
+		Tags crdt.ORSet[string]  `merge:"tags,orset"`
+		On   crdt.EWFlag         `merge:"on,ewflag"`
+		More crdt.GSet[string]   `merge:"more,gset"`
+		Also map[string][]string `merge:"also,each=list"`
+	}
+	old, err := fieldmerge.NewSchema[before]()
+	require.NoError(t, err)
+	now, err := fieldmerge.NewSchema[after]()
+	require.NoError(t, err)
+	a, da := on(t, old, "a")
+	b, db := on(t, now, "b")
+	_, err = da.Create(ctx(), key, before{Hits: crdt.NewGCounter(5), Tags: []string{"x", "y"}, On: true})
+	require.NoError(t, err)
+	b.join(t, a.state)
+	_, err = db.Update(ctx(), key, func(v *after) error {
+		v.Hits -= 2
+		v.Tags.Remove("x")
+		v.Tags.Add("z")
+		v.More.Add("m")
+		return nil
+	})
+	require.NoError(t, err)
+	_, err = da.Update(ctx(), key, func(v *before) error { v.Hits.Inc(1); v.Tags = append(v.Tags, "w"); v.On = false; return nil })
+	require.NoError(t, err)
+	state := a.state
+	require.Empty(t, a.join(t, b.state))
+	require.Empty(t, b.join(t, state))
+	require.Equal(t, a.state, b.state)
+	was, err := da.Get(ctx(), key)
+	require.NoError(t, err)
+	require.EqualValues(t, 4, was.Hits.Value())
+	require.Equal(t, []string{"w", "y", "z"}, was.Tags, "what others took away is gone here, too")
+	require.False(t, was.On)
+	is, err := db.Get(ctx(), key)
+	require.NoError(t, err)
+	require.EqualValues(t, 4, is.Hits)
+	require.Equal(t, []string{"w", "y", "z"}, is.Tags.Values())
+	drift, err := db.Drift(ctx(), "")
+	require.NoError(t, err)
+	require.Empty(t, drift)
+	drift, err = da.Drift(ctx(), "")
+	require.NoError(t, err)
+	require.Len(t, drift, 1)
+	require.Equal(t, fieldmerge.FieldDrift{Path: "more", Kind: fieldmerge.DriftUnknown, Records: 1, Example: key}, drift[0])
+}
+
+// From one mechanism to another both releases keep what they wrote, and say what they do
+// not read.
+func TestEvolutionFromOneMechanismToAnother(t *testing.T) {
+	type before struct {
+		L []string `merge:"l,lww"`
+		M []string `merge:"m,orset"`
+	}
+	type after struct {
+		L []string `merge:"l,list"`
+		M []string `merge:"m,list"`
+	}
+	old, err := fieldmerge.NewSchema[before]()
+	require.NoError(t, err)
+	now, err := fieldmerge.NewSchema[after]()
+	require.NoError(t, err)
+	a, da := on(t, old, "a")
+	b, db := on(t, now, "b")
+	_, err = da.Create(ctx(), key, before{L: []string{"x"}, M: []string{"y"}})
+	require.NoError(t, err)
+	b.join(t, a.state)
+	v, err := db.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, after{}, v)
+	drift, err := db.Drift(ctx(), "")
+	require.NoError(t, err)
+	require.Len(t, drift, 2)
+	for _, d := range drift {
+		require.Equal(t, fieldmerge.DriftMechanism, d.Kind)
+	}
+	_, err = db.Update(ctx(), key, func(v *after) error { v.L, v.M = []string{"1"}, []string{"2"}; return nil })
+	require.NoError(t, err)
+	require.Len(t, a.join(t, b.state), 2, "each write of the other kind is reported")
+	was, err := da.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, before{L: []string{"x"}, M: []string{"y"}}, was)
+	v, err = db.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, after{L: []string{"1"}, M: []string{"2"}}, v)
+}
+
+func TestEvolutionOfTheObjectsOfAList(t *testing.T) {
+	type oldItem struct {
+		ID string `merge:"id,lww"`
+		N  int    `merge:"n,lww"`
+	}
+	type newItem struct {
+		ID   string `merge:"id,lww"`
+		N    int    `merge:"n,lww"`
+		More string `merge:"more,lww"`
+	}
+	type otherItem struct {
+		N  int    `merge:"n,lww"`
+		ID string `merge:"id,lww"`
+	}
+	old, err := fieldmerge.NewSchema[struct {
+		L []oldItem `merge:"l,list=id"`
+	}]()
+	require.NoError(t, err)
+	now, err := fieldmerge.NewSchema[struct {
+		L []newItem `merge:"l,list=id"`
+	}]()
+	require.NoError(t, err)
+	other, err := fieldmerge.NewSchema[struct {
+		L []otherItem `merge:"l,list=n"`
+	}]()
+	require.NoError(t, err)
+	a, da := on(t, old, "a")
+	b, db := on(t, now, "b")
+	c, dc := on(t, other, "c")
+	_, err = db.Create(ctx(), key, struct {
+		L []newItem `merge:"l,list=id"`
+	}{[]newItem{{"x", 1, "m"}}})
+	require.NoError(t, err)
+	a.join(t, b.state)
+	_, err = da.Update(ctx(), key, func(v *struct {
+		L []oldItem `merge:"l,list=id"`
+	}) error {
+		v.L = append(v.L, oldItem{"y", 2})
+		v.L[0].N = 3
+		return nil
+	})
+	require.NoError(t, err)
+	b.join(t, a.state)
+	v, err := db.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, []newItem{{"x", 3, "m"}, {"y", 2, ""}}, v.L)
+	drift, err := da.Drift(ctx(), "")
+	require.NoError(t, err)
+	require.Len(t, drift, 1)
+	require.Equal(t, "l.*.more", drift[0].Path)
+	require.Equal(t, fieldmerge.DriftUnknown, drift[0].Kind)
+
+	c.join(t, a.state)
+	_, err = dc.Get(ctx(), key)
+	require.ErrorIs(t, err, fieldmerge.ErrField)
+	require.ErrorContains(t, err, `its objects are told apart by "id", and the schema's by "n"`)
+}
