@@ -54,7 +54,41 @@ func fuzzSeeds(t require.TestingT, schema *fieldmerge.DocumentSchema) (seeds [][
 	use(a, func(d *fieldmerge.Documents) error { _, err := d.Delete(ctx, key); return err })
 	a.join(t, b.state)
 	use(a, func(d *fieldmerge.Documents) error { _, err := d.Create(ctx, key, nil); return err })
+	seeds = append(seeds, mechanismSeeds(t)...)
 	return append(seeds, nil, []byte{1, 0xc4, 0}, []byte{1, 0xc6, 0xff, 0xff, 0xff, 0xff}, []byte{2, 0xc4, 0})
+}
+
+// mechanismSeeds are states with fields of every mechanism.
+func mechanismSeeds(t require.TestingT) (seeds [][]byte) {
+	site := newStepped(mechanismSchema(t).Merger(), "a", 1)
+	d, err := fieldmerge.Open(site, "d", mechanismSchema(t))
+	require.NoError(t, err)
+	fill := func(m *mechanisms) {
+		m.Up.Inc(300)
+		m.Sum.Dec(2)
+		m.Tags.Add("x", "y")
+		m.Seen.Add(1)
+		m.Set, m.List = []string{"s"}, []string{"l", "l", "m"}
+		m.On.Enable()
+	}
+	_, err = d.Upsert(ctx(), key, func(v *everyMechanism) error {
+		fill(&v.mechanisms)
+		v.All = []keyedMechanisms{{ID: "k"}}
+		fill(&v.All[0].mechanisms)
+		return nil
+	})
+	require.NoError(t, err)
+	seeds = append(seeds, site.state)
+	site.origin.Incarnation = 2
+	_, err = d.Update(ctx(), key, func(v *everyMechanism) error {
+		v.Sum.Reset()
+		v.Tags.Remove("x")
+		v.List = []string{"m", "l", "n"}
+		v.All = append(v.All, keyedMechanisms{ID: "j"})
+		return nil
+	})
+	require.NoError(t, err)
+	return append(seeds, site.delta, site.state)
 }
 
 // On any bytes nothing panics and little is allocated; what passes the check obeys the
