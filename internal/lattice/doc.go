@@ -17,6 +17,9 @@
 //	time     8 bytes big endian
 //	value    one canonical msgpack value, or the byte 0xc1 for "absent"; left out
 //	         where the head says superseded
+//	counter  a sequence of counts, one an origin: see Count
+//	set      a context, which says what was ever seen, and elements with the dots that added
+//	         them; also of lists, whose dots have positions, and flags: see dots.go
 //
 // One set of changes has one sequence of bytes. Functions whose names start with
 // Check verify all of it, including that the form is canonical; all others stay

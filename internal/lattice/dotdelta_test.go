@@ -2,6 +2,7 @@ package lattice
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -140,21 +141,9 @@ func drawWrite(t *rapid.T, k known, table Table, self int, at uint64) known {
 		}
 		touched[e] = true
 	}
-	moments := make(map[moment]bool)
 	for id := range k.model.added {
 		if touched[id.named] && !k.model.removed[id] && id.time <= limit[id.index] {
 			delta.model.removed[id] = true
-			moments[id.moment] = true
-		}
-	}
-	for id := range k.model.removed { // the delta says what is left at these moments
-		if moments[id.moment] {
-			delta.model.removed[id] = true
-		}
-	}
-	for id, p := range k.model.added {
-		if moments[id.moment] && !k.model.removed[id] && !delta.model.removed[id] {
-			delta.model.added[id] = p
 		}
 	}
 	shuffle(t, add)
@@ -319,6 +308,47 @@ func TestRemovingOneOfAWriteKeepsTheOthers(t *testing.T) {
 	require.Equal(t, after, joinedDots(t, removes, adds), "early")
 	last, _ := dotsOf(t, after, 2, 30, elementsOf("z"), elementsOf("x"))
 	require.Equal(t, []string{"z"}, namesIn(t, joinedDots(t, removes, last)), "what was removed since stays so")
+}
+
+// A removal names what it removes and nothing else that the same write added, in whatever
+// order it all arrives.
+func TestRemovingOneOfManyOfAWriteIsSmall(t *testing.T) {
+	many := make([]Element, 1000)
+	for i := range many {
+		many[i] = Element{Value: wire.AppendString(nil, fmt.Sprintf("%x", i*7919%1000)), Position: []byte{1, byte(i / 256), byte(i%256) | 1}}
+	}
+	base, adds := dotsOf(t, nil, 0, 10, many, nil)
+	first, one := dotsOf(t, base, 1, 20, nil, many[417:418])
+	want, two := dotsOf(t, first, 1, 30, nil, many[5:6])
+	require.Less(t, len(one), 40)
+	require.Less(t, len(two), 40)
+	all, err := Elements(tableOf(t, threeOrigins()), want)
+	require.NoError(t, err)
+	require.Len(t, all, 998)
+	require.False(t, slices.ContainsFunc(all, func(e Element) bool {
+		return bytes.Equal(e.Value, many[417].Value) || bytes.Equal(e.Value, many[5].Value)
+	}))
+	for _, order := range [][][]byte{{one, two, adds}, {two, one, adds}, {one, adds, two}, {two, adds, one}, {adds, one, two}, {adds, two, one}} {
+		got := joinedDots(t, joinedDots(t, order[0], order[1]), order[2])
+		checkedDots(t, got)
+		require.Equal(t, want, got)
+	}
+	_, run := dotsOf(t, base, 1, 20, nil, many[200:900])
+	require.Less(t, len(run), 40, "what the write added side by side")
+	none, all1000 := dotsOf(t, base, 1, 20, nil, many)
+	require.Less(t, len(all1000), 40)
+	require.Less(t, len(none), 40)
+	require.Equal(t, none, joinedDots(t, all1000, adds))
+}
+
+// Where an identity was used twice, elements of two histories claim one dot. Each history
+// says of the other's that it was removed; what was written since stays.
+func TestElementsOfAReusedIdentity(t *testing.T) {
+	_, one := dotsOf(t, nil, 0, 10, elementsOf("x"), nil)
+	_, other := dotsOf(t, nil, 0, 10, elementsOf("y"), nil)
+	require.Empty(t, namesIn(t, joinedDots(t, one, other)))
+	later, _ := dotsOf(t, other, 1, 20, elementsOf("z"), nil)
+	require.Equal(t, []string{"z"}, namesIn(t, joinedDots(t, one, later)))
 }
 
 // What is removed leaves nothing behind, and contexts of writes that follow each other are

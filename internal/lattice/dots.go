@@ -14,28 +14,32 @@ import (
 // element that was removed: a dot that the context covers and that no element has is one
 // that was removed.
 //
-// A dot is (origin, timestamp, element). What an origin writes at t, where its last write
-// to the body was at p, covers all of (p, t] on the time axis of that origin: it made no
-// other dot there. So contexts are few intervals, and a delta that arrives before an
-// earlier one leaves a gap that hides nothing.
+// A dot is (origin, timestamp, ordinal); the ordinal tells the elements apart that one write
+// added. What an origin writes at t, where its last write to the body was at p, covers all
+// of (p, t] on the time axis of that origin: it made no other dot there. So contexts are few
+// intervals, and a delta that arrives before an earlier one leaves a gap that hides nothing.
+// A delta that removes a dot covers that ordinal of its moment alone, so what else was added
+// at that moment is not its business.
 //
 //	body      context, elements to the end
-//	context   msgpack bin, a sequence of intervals by index and time, at least one, that
-//	          neither overlap nor adjoin
-//	interval  head, times
-//	head      msgpack uint: index*4, plus 1 if the interval begins at zero: then its end
-//	          alone follows; plus 2 if it is one other moment: then that alone follows
+//	context   msgpack bin, a sequence of intervals, at least one, by index, time and ordinal
+//	interval  head, from and to: whole moments; they neither overlap nor adjoin
+//	          head, time, first, last: some ordinals of a moment that is not whole; such
+//	          parts neither overlap nor adjoin each other
+//	head      msgpack uint: index*4, plus 1 if the interval begins at zero: then from is left
+//	          out; plus 2 if it is part of a moment (not both)
+//	ordinal   (also first, last) msgpack uint, less than 1<<32 - 1
 //	element   value, occurrence, dots; by rising bytes of the value, then occurrence
-//	value     as in a register; the byte 0xc1 stands for "it exists", which is what
-//	          keeps an empty set from being none
+//	value     as in a register; the byte 0xc1 is the mark that the set was unset, which
+//	          counts while there is no other element
 //	occurrence msgpack uint: tells equal values of a list apart, zero for those of a set
 //	dot       head (index*4, plus 2 if it has a position, plus 1 if another dot of the
-//	          element follows), time, position as a msgpack bin that is not empty and
-//	          does not end in zero; by rising index, then time
+//	          element follows), time, ordinal, position as a msgpack bin that is not empty
+//	          and does not end in zero; by rising index, time and ordinal
 //
-// A body that covers (origin, timestamp) says all that is left of what was added there:
-// in a join, the dot of x goes where the other side covers it and has none for x. A delta
-// that removes a dot therefore names the dots of other elements at its moment, which stay.
+// A body that covers a dot says whether it is still there: in a join, the dot of x goes where
+// the other side covers it and has none for x. Where an origin's identity is used twice, two
+// elements can claim one dot; each is joined by itself.
 //
 // Sources: Bieniusa et al., "An optimized conflict-free replicated set" (2012); Almeida,
 // Shoker and Baquero, "Delta state replicated data types" (2018).
@@ -50,6 +54,7 @@ const (
 type dot struct {
 	index    int
 	time     fieldwise.Timestamp
+	ordinal  uint32
 	position []byte
 	more     bool
 }
@@ -64,7 +69,9 @@ func cutDot(b []byte) (d dot, rest []byte, ok bool) {
 		time:  fieldwise.Timestamp(binary.BigEndian.Uint64(rest)),
 		more:  head&dotMore != 0,
 	}
-	rest = rest[timeLen:]
+	if d.ordinal, rest, ok = cutOrdinal(rest[timeLen:]); !ok {
+		return dot{}, nil, false
+	}
 	if head&dotPositioned != 0 {
 		if d.position, rest, ok = Bin(rest); !ok || len(d.position) == 0 {
 			return dot{}, nil, false
@@ -74,7 +81,7 @@ func cutDot(b []byte) (d dot, rest []byte, ok bool) {
 }
 
 func (d *dot) compare(other *dot) int {
-	return cmp.Or(cmp.Compare(d.index, other.index), cmp.Compare(d.time, other.time))
+	return cmp.Or(cmp.Compare(d.index, other.index), cmp.Compare(d.time, other.time), cmp.Compare(d.ordinal, other.ordinal))
 }
 
 // appendDot appends a dot to the element that dst ends with. low is zero for its first dot
@@ -90,6 +97,7 @@ func appendDot(dst []byte, d dot, low int) (out []byte, flags int) {
 	dst = wire.AppendUint(dst, head)
 	flags = len(dst) - 1
 	dst = binary.BigEndian.AppendUint64(dst, uint64(d.time))
+	dst = wire.AppendUint(dst, uint64(d.ordinal))
 	if len(d.position) > 0 {
 		dst = wire.AppendBin(dst, d.position)
 	}
@@ -125,7 +133,16 @@ func appendKey(dst []byte, k key) []byte {
 
 // skipDots returns what follows the dots of one element.
 func skipDots(b []byte) (rest []byte, ok bool) {
+	const short = 1 + timeLen + 1
 	for {
+		// One of the first 32 origins, no position, a small ordinal.
+		if len(b) >= short && b[0] < 0x80 && b[0]&dotPositioned == 0 && b[short-1] < 0x80 {
+			more := b[0]&dotMore != 0
+			if b = b[short:]; !more {
+				return b, true
+			}
+			continue
+		}
 		d, after, ok := cutDot(b)
 		if !ok {
 			return nil, false
@@ -197,14 +214,20 @@ func (j *dotJoin) join(a, b []byte, coverA, coverB *cover) ([]byte, error) {
 		if newA && len(a) > 0 {
 			keyA, dotsA, okA = cutKey(a)
 		}
-		if newB && len(b) > 0 {
-			keyB, dotsB, okB = cutKey(b)
+		equal := false // the keys are
+		if newB && len(b) > 0 && okA {
+			if n := len(a) - len(dotsA); len(a) > 0 && bytes.HasPrefix(b, a[:n]) {
+				equal, dotsB = true, b[n:]
+			} else {
+				keyB, dotsB, okB = cutKey(b)
+			}
 		}
 		if !okA || !okB {
 			return nil, malformed("element ends early")
 		}
 		order := 0
 		switch {
+		case equal:
 		case len(b) == 0:
 			order = -1
 		case len(a) == 0:
@@ -238,7 +261,7 @@ func (j *dotJoin) one(b, dots []byte, other *cover, fromA bool) (rest []byte, ok
 		if !ok {
 			return nil, false
 		}
-		if !other.has(d.index, d.time) {
+		if !other.has(&d) {
 			kept++
 		}
 		dots, more = after, d.more
@@ -247,14 +270,16 @@ func (j *dotJoin) one(b, dots []byte, other *cover, fromA bool) (rest []byte, ok
 	case all:
 		j.take(b, n, fromA)
 	case 0:
-		j.flush()
+		if fromA == j.fromA {
+			j.flush()
+		}
 	default:
 		j.flush()
 		k, own, _ := cutKey(b)
 		j.dst = appendKey(j.dst, k)
 		for low := 0; kept > 0; {
 			d, after, _ := cutDot(own)
-			if !other.has(d.index, d.time) {
+			if !other.has(&d) {
 				j.dst, low = appendDot(j.dst, d, low)
 				kept--
 			}
@@ -266,15 +291,21 @@ func (j *dotJoin) one(b, dots []byte, other *cover, fromA bool) (rest []byte, ok
 
 // both joins one element that both sides have.
 func (j *dotJoin) both(k key, a, dotsA, b, dotsB []byte, coverA, coverB *cover) (restA, restB []byte, ok bool) {
-	restA, okA := skipDots(dotsA)
-	restB, okB := skipDots(dotsB)
-	if !okA || !okB {
+	restA, ok = skipDots(dotsA)
+	if !ok {
 		return nil, nil, false
 	}
-	n := len(a) - len(restA)
-	if n == len(b)-len(restB) && bytes.Equal(a[:n], b[:n]) {
-		j.take(a, n, true)
+	if n := len(dotsA) - len(restA); bytes.HasPrefix(dotsB, dotsA[:n]) {
+		restB = dotsB[n:]
+		if j.fromA { // whichever goes on with the run
+			j.take(a, len(a)-len(restA), true)
+		} else {
+			j.take(b, len(b)-len(restB), false)
+		}
 		return restA, restB, true
+	}
+	if restB, ok = skipDots(dotsB); !ok {
+		return nil, nil, false
 	}
 	j.flush()
 	begin := len(j.dst)
@@ -298,11 +329,11 @@ func (j *dotJoin) both(k key, a, dotsA, b, dotsB []byte, coverA, coverB *cover) 
 		}
 		switch {
 		case order < 0:
-			if !coverB.has(da.index, da.time) {
+			if !coverB.has(&da) {
 				j.dst, low = appendDot(j.dst, da, low)
 			}
 		case order > 0:
-			if !coverA.has(db.index, db.time) {
+			if !coverA.has(&db) {
 				j.dst, low = appendDot(j.dst, db, low)
 			}
 		case bytes.Compare(da.position, db.position) < 0: // a reused identity
@@ -388,7 +419,7 @@ func checkElements(b []byte, context *cover) error {
 		}
 		mark := k.value[0] == Absent
 		if mark && k.occurrence > 0 {
-			return malformed("occurrence on the mark that a set exists")
+			return malformed("occurrence on the mark of an unset set")
 		}
 		if !mark {
 			if err := wire.Check(k.value, MaxDepth); err != nil {
@@ -406,8 +437,8 @@ func checkElements(b []byte, context *cover) error {
 			case d.position != nil && d.position[len(d.position)-1] == 0:
 				return malformed("position that ends in zero")
 			case d.position != nil && mark:
-				return malformed("position on the mark that a set exists")
-			case !context.has(d.index, d.time):
+				return malformed("position on the mark of an unset set")
+			case !context.has(&d):
 				return malformed("dot outside the context")
 			}
 			lastDot, dots, more = d, after, d.more

@@ -30,32 +30,46 @@ type named struct {
 	occurrence uint64
 }
 
-// dotted is a body in the obvious form: each moment that was seen, with the position of
-// each element that has a dot there, "" for none.
-type dotted map[moment]map[named]string
-
-func (m dotted) clone() dotted {
-	out := make(dotted)
-	for at, elements := range m {
-		out[at] = maps.Clone(elements)
-	}
-	return out
+// point is one ordinal of a moment.
+type point struct {
+	moment
+	ordinal uint32
 }
 
-// joinDotted is the join by its description: at a moment that both have seen stays what
+// dotted is a body in the obvious form: the moments that were seen whole, the points that
+// were seen of others, and of each point with dots the position of each element that has
+// one there, "" for none.
+type dotted struct {
+	whole map[moment]bool
+	parts map[point]bool
+	dots  map[point]map[named]string
+}
+
+func newDotted() dotted {
+	return dotted{whole: make(map[moment]bool), parts: make(map[point]bool), dots: make(map[point]map[named]string)}
+}
+
+func (m dotted) covers(p point) bool { return m.whole[p.moment] || m.parts[p] }
+
+// joinDotted is the join by its description: at a point that both have seen stays what
 // both have, with the larger position; at others all.
 func joinDotted(a, b dotted) dotted {
-	out := a.clone()
-	for at, elements := range b {
-		mine, seen := a[at]
-		if !seen {
-			out[at] = maps.Clone(elements)
-			continue
-		}
-		out[at] = make(map[named]string)
-		for e, p := range mine {
-			if q, ok := elements[e]; ok {
-				out[at][e] = max(p, q)
+	out := newDotted()
+	for _, m := range []dotted{a, b} {
+		maps.Copy(out.whole, m.whole)
+		maps.Copy(out.parts, m.parts)
+	}
+	for _, sides := range [][2]dotted{{a, b}, {b, a}} {
+		for p, elements := range sides[0].dots {
+			for e, position := range elements {
+				other, both := sides[1].dots[p][e]
+				if !both && sides[1].covers(p) {
+					continue
+				}
+				if out.dots[p] == nil {
+					out.dots[p] = make(map[named]string)
+				}
+				out.dots[p][e] = max(position, other)
 			}
 		}
 	}
@@ -64,50 +78,75 @@ func joinDotted(a, b dotted) dotted {
 
 func bigEndian(t uint64) []byte { return binary.BigEndian.AppendUint64(nil, t) }
 
+func compareMoments(a, b moment) int {
+	return cmp.Or(cmp.Compare(a.index, b.index), cmp.Compare(a.time, b.time))
+}
+
+func comparePoints(a, b point) int {
+	return cmp.Or(compareMoments(a.moment, b.moment), cmp.Compare(a.ordinal, b.ordinal))
+}
+
 // encodeDots writes a body by its description. move says which indices it names.
 func encodeDots(m dotted, move func(int) int) []byte {
-	seen := slices.SortedFunc(maps.Keys(m), func(a, b moment) int {
-		return cmp.Or(cmp.Compare(a.index, b.index), cmp.Compare(a.time, b.time))
-	})
-	var context []byte
-	for i := 0; i < len(seen); {
+	intervals := make(map[point][]byte) // by where they begin
+	whole := slices.SortedFunc(maps.Keys(m.whole), compareMoments)
+	for i := 0; i < len(whole); {
 		j := i
-		for j+1 < len(seen) && seen[j+1].index == seen[i].index && seen[j+1].time == seen[j].time+1 {
+		for j+1 < len(whole) && whole[j+1].index == whole[i].index && whole[j+1].time == whole[j].time+1 {
 			j++
 		}
-		head := uint64(move(seen[i].index)) * 4
-		switch {
-		case seen[i].time == 0:
-			context = append(wire.AppendUint(context, head+1), bigEndian(seen[j].time)...)
-		case i == j:
-			context = append(wire.AppendUint(context, head+2), bigEndian(seen[i].time)...)
-		default:
-			context = append(append(wire.AppendUint(context, head), bigEndian(seen[i].time)...), bigEndian(seen[j].time)...)
+		head := uint64(move(whole[i].index)) * 4
+		if whole[i].time == 0 {
+			intervals[point{whole[i], 0}] = append(wire.AppendUint(nil, head+1), bigEndian(whole[j].time)...)
+		} else {
+			intervals[point{whole[i], 0}] = append(append(wire.AppendUint(nil, head), bigEndian(whole[i].time)...), bigEndian(whole[j].time)...)
 		}
 		i = j + 1
 	}
+	var parts []point
+	for p := range m.parts {
+		if !m.whole[p.moment] {
+			parts = append(parts, p)
+		}
+	}
+	slices.SortFunc(parts, comparePoints)
+	for i := 0; i < len(parts); {
+		j := i
+		for j+1 < len(parts) && parts[j+1].moment == parts[i].moment && parts[j+1].ordinal == parts[j].ordinal+1 {
+			j++
+		}
+		b := append(wire.AppendUint(nil, uint64(move(parts[i].index))*4+2), bigEndian(parts[i].time)...)
+		intervals[parts[i]] = wire.AppendUint(wire.AppendUint(b, uint64(parts[i].ordinal)), uint64(parts[j].ordinal))
+		i = j + 1
+	}
+	var context []byte
+	for _, p := range slices.SortedFunc(maps.Keys(intervals), comparePoints) {
+		context = append(context, intervals[p]...)
+	}
 	out := wire.AppendBin(nil, context)
-	dots := make(map[named][]moment)
-	for _, at := range seen {
-		for e := range m[at] {
-			dots[e] = append(dots[e], at)
+	dots := make(map[named][]point)
+	for _, p := range slices.SortedFunc(maps.Keys(m.dots), comparePoints) {
+		for e := range m.dots[p] {
+			dots[e] = append(dots[e], p)
 		}
 	}
 	for _, e := range slices.SortedFunc(maps.Keys(dots), func(a, b named) int {
 		return cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.occurrence, b.occurrence))
 	}) {
 		out = wire.AppendUint(append(out, e.value...), e.occurrence)
-		for i, at := range dots[e] {
-			head := uint64(move(at.index)) * 4
+		for i, p := range dots[e] {
+			head := uint64(move(p.index)) * 4
 			if i < len(dots[e])-1 {
 				head++
 			}
-			if m[at][e] != "" {
+			position := m.dots[p][e]
+			if position != "" {
 				head += 2
 			}
-			out = append(wire.AppendUint(out, head), bigEndian(at.time)...)
-			if p := m[at][e]; p != "" {
-				out = wire.AppendBin(out, p)
+			out = append(wire.AppendUint(out, head), bigEndian(p.time)...)
+			out = wire.AppendUint(out, uint64(p.ordinal))
+			if position != "" {
+				out = wire.AppendBin(out, position)
 			}
 		}
 	}
@@ -140,17 +179,33 @@ func drawMoments(t *rapid.T) (all []moment) {
 
 const dotOrigins = 301 // above all indices that drawMoments draws
 
-// drawDotted draws a body that has seen some of the moments.
+// Ordinals that adjoin and whose forms differ in length, up to the last one.
+var dotOrdinals = []uint32{0, 0, 1, 2, 3, 126, 127, 128, 255, 256, 1<<16 - 1, 1 << 16, 1<<32 - 3, 1<<32 - 2}
+
+// drawDotted draws a body that has seen some of the moments, or parts of them.
 func drawDotted(t *rapid.T, all []moment) dotted {
-	m := make(dotted)
+	m := newDotted()
 	often := rapid.IntRange(1, 9).Draw(t, "often")
-	for _, at := range all {
-		if rapid.IntRange(0, 9).Draw(t, "seen") < often {
-			m[at] = drawDots(t)
+	see := func(at moment) {
+		part := rapid.IntRange(0, 2).Draw(t, "part") == 0
+		if !part {
+			m.whole[at] = true
+		}
+		for n := rapid.SampledFrom([]int{1, 1, 1, 2, 4}).Draw(t, "ordinals"); n > 0; n-- {
+			p := point{at, rapid.SampledFrom(dotOrdinals).Draw(t, "ordinal")}
+			if part {
+				m.parts[p] = true
+			}
+			m.dots[p] = drawDots(t)
 		}
 	}
-	if len(m) == 0 {
-		m[all[0]] = drawDots(t)
+	for _, at := range all {
+		if rapid.IntRange(0, 9).Draw(t, "seen") < often {
+			see(at)
+		}
+	}
+	if len(m.whole)+len(m.parts) == 0 {
+		see(all[0])
 	}
 	return m
 }
@@ -189,10 +244,15 @@ func TestPropertyJoinDotsIsThatOfTheModel(t *testing.T) {
 		a, b := drawDotted(t, all), drawDotted(t, all)
 		if rapid.Bool().Draw(t, "related") { // most dots are alike, as those of replicas are
 			b = joinDotted(a, b)
-			for _, at := range all {
+			for _, p := range slices.SortedFunc(maps.Keys(b.dots), comparePoints) {
 				if rapid.IntRange(0, 9).Draw(t, "later") == 0 {
-					a[at] = maps.Clone(b[at])
-					b[at] = nil
+					if b.whole[p.moment] {
+						a.whole[p.moment] = true
+					} else {
+						a.parts[p] = true
+					}
+					a.dots[p] = maps.Clone(b.dots[p])
+					delete(b.dots, p)
 				}
 			}
 		}
@@ -241,8 +301,11 @@ func TestPropertyRenumberDotsIsThatOfTheModel(t *testing.T) {
 		require.Equal(t, encodeDots(m, func(i int) int { return int(to[i]) }), got[3:])
 		require.Less(t, len(got)-3, 2*len(body), "what uniteBodies leaves room for")
 		highest := 0
-		for at := range m {
+		for at := range m.whole {
 			highest = max(highest, at.index)
+		}
+		for p := range m.parts {
+			highest = max(highest, p.index)
 		}
 		_, ok = renumberDots(nil, body, to[:highest])
 		require.False(t, ok, "an index that has no new one")
@@ -256,8 +319,11 @@ func TestPropertyUseAndTimesOfDots(t *testing.T) {
 		m := drawDotted(t, drawMoments(t))
 		body := encodeDots(m, same)
 		want := make(map[int]uint64)
-		for at := range m {
+		for at := range m.whole {
 			want[at.index] = max(want[at.index], at.time)
+		}
+		for p := range m.parts {
+			want[p.index] = max(want[p.index], p.time)
 		}
 		used, got := newUsage(dotOrigins), make(map[int]uint64)
 		require.NoError(t, checkDots(body, dotOrigins, &used))
@@ -297,18 +363,29 @@ func TestCheckDotsRefusesWhatIsNotCanonical(t *testing.T) {
 	const five, nine, top = uint64(5), uint64(9), uint64(math.MaxUint64)
 	to9 := context(1, nine)                // [0,9] of origin 0
 	both := context(1, nine, 4, five, top) // and [5,max] of origin 1
+	part := context(2, nine, 3, 4)         // ordinals 3 and 4 of moment 9
 	for name, good := range map[string][]byte{
-		"no element":       to9,
-		"zero alone":       context(1, uint64(0)),
-		"one dot":          cat(to9, 7, 0, 0, five),
-		"mark":             cat(to9, "\xc1", 0, 0, five),
-		"two dots":         cat(both, 7, 0, 1, five, 4, five),
-		"two of an origin": cat(both, 7, 0, 1, five, 0, nine),
-		"position":         cat(to9, 7, 0, 2, five, "\xc4\x02\x00\x01"),
-		"equal values":     cat(to9, 7, 0, 0, five, 7, 1, 0, five),
-		"apart by one":     context(0, five, nine, 2, uint64(11)),
-		"next origin":      context(0, five, top, 5, top),
-		"two elements":     cat(to9, "\xa1x", 0, 0, five, "\xc1", 0, 0, five),
+		"no element":          to9,
+		"zero alone":          context(1, uint64(0)),
+		"one moment":          context(0, nine, nine),
+		"one dot":             cat(to9, 7, 0, 0, five, 0),
+		"mark":                cat(to9, "\xc1", 0, 0, five, 1),
+		"two dots":            cat(both, 7, 0, 1, five, 0, 4, five, 0),
+		"two of an origin":    cat(both, 7, 0, 1, five, 0, 0, nine, 0),
+		"two of a moment":     cat(both, 7, 0, 1, five, 0, 0, five, 1),
+		"position":            cat(to9, 7, 0, 2, five, 0, "\xc4\x02\x00\x01"),
+		"equal values":        cat(to9, 7, 0, 0, five, 0, 7, 1, 0, five, 1),
+		"one dot, two values": cat(to9, 7, 0, 0, five, 0, 8, 0, 0, five, 0),
+		"last ordinal":        cat(to9, 7, 0, 0, five, "\xce\xff\xff\xff\xfe"),
+		"apart by one":        context(0, five, nine, 0, uint64(11), uint64(11)),
+		"next origin":         context(0, five, top, 5, top),
+		"two elements":        cat(to9, "\xa1x", 0, 0, five, 0, "\xc1", 0, 0, five, 1),
+		"part":                cat(part, 7, 0, 0, nine, 3, 8, 0, 0, nine, 4),
+		"part of zero":        context(2, uint64(0), 0, 0),
+		"all parts":           context(2, nine, 0, "\xce\xff\xff\xff\xfe"),
+		"parts apart by one":  context(2, nine, 0, 1, 2, nine, 3, 3),
+		"part beside wholes":  context(1, nine, 2, uint64(10), 0, 5, 0, uint64(11), top),
+		"parts that adjoin":   context(2, nine, 0, "\xce\xff\xff\xff\xfe", 2, uint64(10), 0, 0),
 	} {
 		used := newUsage(2)
 		require.NoError(t, checkDots(good, 2, &used), name)
@@ -318,53 +395,79 @@ func TestCheckDotsRefusesWhatIsNotCanonical(t *testing.T) {
 		says string
 	}{
 		"empty":                      {nil, "context"},
-		"no context":                 {cat(7, 0, 0, five), "context"},
+		"no context":                 {cat(7, 0, 0, five, 0), "context"},
 		"context of nothing":         {context(), "without an interval"},
 		"context cut":                {to9[:len(to9)-1], "context"},
 		"context in a longer form":   {cat("\xc5\x00", int(to9[1]), to9[2:]), "context"},
 		"interval cut":               {context(0, five), "inside an interval"},
 		"both flags":                 {context(3, nine), "inside an interval"},
-		"zero as a point":            {context(2, uint64(0)), "another form"},
+		"both flags, with ordinals":  {context(3, nine, 0, 0), "inside an interval"},
 		"from zero, written out":     {context(0, uint64(0), nine), "another form"},
-		"a point, written out":       {context(0, nine, nine), "another form"},
 		"backwards":                  {context(0, nine, five), "ends before"},
 		"head in a longer form":      {context("\xcc\x01", nine), "inside an interval"},
 		"head too large":             {context("\xce\x80\x00\x00\x01", nine), "inside an interval"},
 		"interval outside the table": {context(9, nine), "outside the origin table"},
-		"intervals unsorted":         {context(2, nine, 2, five), "not sorted"},
-		"origins unsorted":           {context(6, nine, 2, five), "not sorted"},
+		"intervals unsorted":         {context(0, nine, nine, 0, five, five), "not sorted"},
+		"origins unsorted":           {context(5, nine, 1, five), "not sorted"},
 		"intervals overlap":          {context(1, nine, 0, five, top), "not apart"},
-		"intervals adjoin":           {context(1, nine, 2, uint64(10)), "not apart"},
-		"behind the last moment":     {context(0, five, top, 2, top), "not apart"},
-		"interval twice":             {context(2, nine, 2, nine), "not sorted"},
-		"value not canonical":        {cat(to9, "\xcc\x07", 0, 0, five), "not canonical"},
-		"value of no kind":           {cat(to9, "\xc7\x01\x05x", 0, 0, five), "element"},
-		"value too deep":             {cat(to9, bytes.Repeat([]byte{0x91}, MaxDepth+1), 7, 0, 0, five), "element"},
+		"intervals adjoin":           {context(1, nine, 0, uint64(10), uint64(10)), "not apart"},
+		"behind the last moment":     {context(0, five, top, 0, top, top), "not apart"},
+		"interval twice":             {context(0, nine, nine, 0, nine, nine), "not sorted"},
+		"part without ordinals":      {context(2, nine), "inside an interval"},
+		"part without a last":        {context(2, nine, 3), "inside an interval"},
+		"part cut":                   {context(2, nine, 3, "\xcd\x01"), "inside an interval"},
+		"part backwards":             {context(2, nine, 3, 2), "ends before"},
+		"part to the end":            {context(2, nine, 0, "\xce\xff\xff\xff\xff"), "inside an interval"},
+		"part beyond the end":        {context(2, nine, 0, "\xcf\x00\x00\x00\x01\x00\x00\x00\x00"), "inside an interval"},
+		"first in a longer form":     {context(2, nine, "\xcc\x01", 3), "inside an interval"},
+		"last in a longer form":      {context(2, nine, 1, "\xcc\x03"), "inside an interval"},
+		"parts unsorted":             {context(2, nine, 5, 5, 2, nine, 0, 0), "not sorted"},
+		"parts at times unsorted":    {context(2, nine, 0, 0, 2, five, 3, 3), "not sorted"},
+		"parts overlap":              {context(2, nine, 0, 2, 2, nine, 2, 3), "not apart"},
+		"parts adjoin":               {context(2, nine, 0, 2, 2, nine, 3, 3), "not apart"},
+		"part twice":                 {context(2, nine, 0, 2, 2, nine, 0, 2), "not sorted"},
+		"part inside a part":         {context(2, nine, 0, 2, 2, nine, 0, 1), "not apart"},
+		"part inside a whole":        {context(1, nine, 2, five, 0, 0), "not apart"},
+		"part of the last moment":    {context(0, five, top, 2, top, 0, 0), "not apart"},
+		"part where a whole ends":    {context(0, five, nine, 2, nine, 7, 7), "not apart"},
+		"part where a whole begins":  {context(2, nine, 0, 0, 0, nine, top), "not sorted"},
+		"part of a whole's begin":    {context(2, nine, 4, 4, 0, nine, top), "not sorted"},
+		"value not canonical":        {cat(to9, "\xcc\x07", 0, 0, five, 0), "not canonical"},
+		"value of no kind":           {cat(to9, "\xc7\x01\x05x", 0, 0, five, 0), "element"},
+		"value too deep":             {cat(to9, bytes.Repeat([]byte{0x91}, MaxDepth+1), 7, 0, 0, five, 0), "element"},
 		"value cut":                  {cat(to9, "\xa9x"), "ends early"},
 		"occurrence left out":        {cat(to9, 7), "ends early"},
-		"occurrence in longer form":  {cat(to9, 7, "\xcc\x01", 0, five), "ends early"},
-		"occurrence on the mark":     {cat(to9, "\xc1", 1, 0, five), "on the mark"},
+		"occurrence in longer form":  {cat(to9, 7, "\xcc\x01", 0, five, 0), "ends early"},
+		"occurrence on the mark":     {cat(to9, "\xc1", 1, 0, five, 0), "on the mark"},
 		"no dot":                     {cat(to9, 7, 0), "inside a dot"},
 		"dot cut":                    {cat(to9, 7, 0, 0, five)[:20], "inside a dot"},
-		"dot head in a longer form":  {cat(to9, 7, 0, "\xcc\x00", five), "inside a dot"},
-		"dot outside the context":    {cat(to9, 7, 0, 0, uint64(10)), "outside the context"},
-		"dot of another origin":      {cat(to9, 7, 0, 4, five), "outside the context"},
-		"dot below the interval":     {cat(both, 7, 0, 4, uint64(4)), "outside the context"},
-		"more, and none":             {cat(to9, 7, 0, 1, five), "inside a dot"},
-		"no more, and one":           {cat(both, 7, 0, 0, five, 4, five), "not sorted"},
-		"dots unsorted":              {cat(both, 7, 0, 5, five, 0, five), "dots are not sorted"},
-		"times unsorted":             {cat(both, 7, 0, 1, nine, 0, five), "dots are not sorted"},
-		"dot twice":                  {cat(both, 7, 0, 1, five, 0, five), "dots are not sorted"},
-		"dot twice, two positions":   {cat(both, 7, 0, 1, five, 2, five, "\xc4\x01\x01"), "dots are not sorted"},
-		"position empty":             {cat(to9, 7, 0, 2, five, "\xc4\x00"), "inside a dot"},
-		"position ends in zero":      {cat(to9, 7, 0, 2, five, "\xc4\x02\x01\x00"), "ends in zero"},
-		"position left out":          {cat(to9, 7, 0, 2, five), "inside a dot"},
-		"position in a longer form":  {cat(to9, 7, 0, 2, five, "\xc5\x00\x01\x01"), "inside a dot"},
-		"position on the mark":       {cat(to9, "\xc1", 0, 2, five, "\xc4\x01\x01"), "on the mark"},
-		"elements unsorted":          {cat(to9, 8, 0, 0, five, 7, 0, 0, five), "elements are not sorted"},
-		"occurrences unsorted":       {cat(to9, 7, 1, 0, five, 7, 0, 0, five), "elements are not sorted"},
-		"element twice":              {cat(to9, 7, 0, 0, five, 7, 0, 0, nine), "elements are not sorted"},
-		"trailing byte":              {cat(to9, 7, 0, 0, five, 0), "ends early"},
+		"dot without an ordinal":     {cat(to9, 7, 0, 0, five), "inside a dot"},
+		"ordinal in a longer form":   {cat(to9, 7, 0, 0, five, "\xcc\x01"), "inside a dot"},
+		"ordinal above the last":     {cat(to9, 7, 0, 0, five, "\xce\xff\xff\xff\xff"), "inside a dot"},
+		"dot head in a longer form":  {cat(to9, 7, 0, "\xcc\x00", five, 0), "inside a dot"},
+		"dot outside the context":    {cat(to9, 7, 0, 0, uint64(10), 0), "outside the context"},
+		"dot of another origin":      {cat(to9, 7, 0, 4, five, 0), "outside the context"},
+		"dot below the interval":     {cat(both, 7, 0, 4, uint64(4), 0), "outside the context"},
+		"dot below the part":         {cat(part, 7, 0, 0, nine, 2), "outside the context"},
+		"dot above the part":         {cat(part, 7, 0, 0, nine, 5), "outside the context"},
+		"dot before the part":        {cat(part, 7, 0, 0, five, 3), "outside the context"},
+		"dot behind the part":        {cat(part, 7, 0, 0, uint64(10), 3), "outside the context"},
+		"more, and none":             {cat(to9, 7, 0, 1, five, 0), "inside a dot"},
+		"no more, and one":           {cat(both, 7, 0, 0, five, 0, 4, five, 0), "not sorted"},
+		"dots unsorted":              {cat(both, 7, 0, 5, five, 0, 0, five, 0), "dots are not sorted"},
+		"times unsorted":             {cat(both, 7, 0, 1, nine, 0, 0, five, 0), "dots are not sorted"},
+		"ordinals unsorted":          {cat(both, 7, 0, 1, five, 1, 0, five, 0), "dots are not sorted"},
+		"dot twice":                  {cat(both, 7, 0, 1, five, 0, 0, five, 0), "dots are not sorted"},
+		"dot twice, two positions":   {cat(both, 7, 0, 1, five, 0, 2, five, 0, "\xc4\x01\x01"), "dots are not sorted"},
+		"position empty":             {cat(to9, 7, 0, 2, five, 0, "\xc4\x00"), "inside a dot"},
+		"position ends in zero":      {cat(to9, 7, 0, 2, five, 0, "\xc4\x02\x01\x00"), "ends in zero"},
+		"position left out":          {cat(to9, 7, 0, 2, five, 0), "inside a dot"},
+		"position in a longer form":  {cat(to9, 7, 0, 2, five, 0, "\xc5\x00\x01\x01"), "inside a dot"},
+		"position on the mark":       {cat(to9, "\xc1", 0, 2, five, 0, "\xc4\x01\x01"), "on the mark"},
+		"elements unsorted":          {cat(to9, 8, 0, 0, five, 0, 7, 0, 0, five, 1), "elements are not sorted"},
+		"occurrences unsorted":       {cat(to9, 7, 1, 0, five, 0, 7, 0, 0, five, 1), "elements are not sorted"},
+		"element twice":              {cat(to9, 7, 0, 0, five, 0, 7, 0, 0, nine, 0), "elements are not sorted"},
+		"trailing byte":              {cat(to9, 7, 0, 0, five, 0, 0), "ends early"},
 	} {
 		used := newUsage(2)
 		err := checkDots(c.bad, 2, &used)
@@ -416,9 +519,15 @@ func FuzzDots(f *testing.F) {
 	x, renews := dotsOf(f, nil, 0, 10, []Element{{}, {Value: []byte{7}, Position: []byte{1}}, {Value: []byte{7}, Occurrence: 1}}, nil)
 	y, removes := dotsOf(f, x, 1, 20, elementsOf("a"), []Element{{Value: []byte{7}}})
 	z, _ := dotsOf(f, joinedDots(f, x, y), 2, 1<<60, []Element{{Value: []byte{7}}}, []Element{{}})
-	long := make(dotted)
+	long := newDotted()
 	for i := range uint64(100) {
-		long[moment{int(i % 3), 2 * i}] = map[named]string{{value: dotValues[1+i%9]}: dotPositions[i%6]}
+		p := point{moment{int(i % 3), 2 * i}, uint32(i % 5)}
+		if i%2 == 0 {
+			long.whole[p.moment] = true
+		} else {
+			long.parts[p], long.parts[point{p.moment, 200}] = true, true
+		}
+		long.dots[p] = map[named]string{{value: dotValues[1+i%9]}: dotPositions[i%6]}
 	}
 	seeds := [][]byte{x, y, z, renews, removes, encodeDots(long, same), nil, {0xc4, 0}, {0xc6, 0xff, 0xff, 0xff, 0xff}}
 	for i, s := range seeds {

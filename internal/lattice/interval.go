@@ -14,27 +14,56 @@ import (
 // The head of an interval.
 const (
 	fromStart = 1 << iota
-	onePoint
-	intervalFlags = fromStart | onePoint
+	partOfMoment
+	intervalFlags = fromStart | partOfMoment
 )
 
-// interval is what a context covers of one origin's time axis, both ends included.
+// Ordinals go up to maxOrdinal; whole moments end one above it, so that parts of a moment
+// never come to all of it.
+const (
+	wholeMoment = 1<<32 - 1
+	maxOrdinal  = wholeMoment - 1
+)
+
+// interval is what a context covers of one origin's time axis, all ends included: whole
+// moments, where first is zero and last is wholeMoment, or the ordinals from first to last
+// of one moment, which is from and to.
 type interval struct {
-	index    int
-	from, to fieldwise.Timestamp
+	index       int
+	from, to    fieldwise.Timestamp
+	first, last uint32
 }
+
+// wholeMoments is the interval of all that an origin did at from, to and in between.
+func wholeMoments(index int, from, to fieldwise.Timestamp) interval {
+	return interval{index: index, from: from, to: to, last: wholeMoment}
+}
+
+// onlyDot is the interval of one dot.
+func onlyDot(index int, t fieldwise.Timestamp, ordinal uint32) interval {
+	return interval{index: index, from: t, to: t, first: ordinal, last: ordinal}
+}
+
+func (iv interval) isPart() bool { return iv.last != wholeMoment }
 
 func cutInterval(b []byte) (iv interval, rest []byte, ok bool) {
 	head, rest, err := wire.Uint(b)
 	if err != nil || head > maxHead || head&intervalFlags == intervalFlags || len(rest) < timeLen {
 		return interval{}, nil, false
 	}
-	first := fieldwise.Timestamp(binary.BigEndian.Uint64(rest))
-	iv, rest = interval{index: int(head >> headShift), from: first, to: first}, rest[timeLen:]
+	begin := fieldwise.Timestamp(binary.BigEndian.Uint64(rest))
+	iv, rest = wholeMoments(int(head>>headShift), begin, begin), rest[timeLen:]
 	switch {
+	case head&partOfMoment != 0:
+		var okFirst, okLast bool
+		iv.first, rest, okFirst = cutOrdinal(rest)
+		iv.last, rest, okLast = cutOrdinal(rest)
+		if !okFirst || !okLast {
+			return interval{}, nil, false
+		}
 	case head&fromStart != 0:
 		iv.from = 0
-	case head&onePoint == 0:
+	default:
 		if len(rest) < timeLen {
 			return interval{}, nil, false
 		}
@@ -43,13 +72,27 @@ func cutInterval(b []byte) (iv interval, rest []byte, ok bool) {
 	return iv, rest, true
 }
 
+func cutOrdinal(b []byte) (ordinal uint32, rest []byte, ok bool) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint32(b[0]), b[1:], true
+	}
+	n, rest, err := wire.Uint(b)
+	if err != nil || n > maxOrdinal {
+		return 0, nil, false
+	}
+	return uint32(n), rest, true
+}
+
 func appendInterval(dst []byte, iv interval) []byte {
 	head := uint64(iv.index) << headShift
-	switch iv.from {
-	case 0:
+	switch {
+	case iv.isPart():
+		dst = wire.AppendUint(dst, head|partOfMoment)
+		dst = binary.BigEndian.AppendUint64(dst, uint64(iv.from))
+		dst = wire.AppendUint(dst, uint64(iv.first))
+		return wire.AppendUint(dst, uint64(iv.last))
+	case iv.from == 0:
 		dst = wire.AppendUint(dst, head|fromStart)
-	case iv.to:
-		dst = wire.AppendUint(dst, head|onePoint)
 	default:
 		dst = wire.AppendUint(dst, head)
 		dst = binary.BigEndian.AppendUint64(dst, uint64(iv.from))
@@ -57,26 +100,38 @@ func appendInterval(dst []byte, iv interval) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(iv.to))
 }
 
+// compare orders intervals by where they begin; of two that begin at one ordinal the
+// longer part comes first, and before it whole moments.
 func (iv interval) compare(other interval) int {
-	return cmp.Or(cmp.Compare(iv.index, other.index), cmp.Compare(iv.from, other.from))
+	return cmp.Or(
+		cmp.Compare(iv.index, other.index), cmp.Compare(iv.from, other.from),
+		cmp.Compare(iv.first, other.first), cmp.Compare(other.last, iv.last),
+	)
 }
 
-// reaches reports whether next, which does not begin earlier, overlaps iv or adjoins it.
+// reaches reports whether next, which does not come before iv, overlaps it or adjoins it
+// and is of its kind: then extend makes one interval of both. A part of the moment
+// behind whole ones stays apart.
 func (iv interval) reaches(next interval) bool {
-	return iv.index == next.index && (iv.to == fieldwise.MaxTimestamp || next.from <= iv.to+1)
+	switch {
+	case iv.index != next.index:
+		return false
+	case iv.isPart():
+		return next.from == iv.from && next.first <= iv.last+1
+	case next.isPart():
+		return next.from <= iv.to
+	}
+	return iv.to == fieldwise.MaxTimestamp || next.from <= iv.to+1
+}
+
+func (iv *interval) extend(next interval) {
+	iv.to, iv.last = max(iv.to, next.to), max(iv.last, next.last)
 }
 
 // cover answers which dots a context covers.
 type cover struct {
 	context []byte
-	samples []sample // of a long context, by rising interval
-}
-
-// sample is where in a context the interval stands that begins at (index, from).
-type sample struct {
-	from   fieldwise.Timestamp
-	index  uint32
-	offset uint32
+	samples []uint32 // of a long context: where in it some of its intervals begin, rising
 }
 
 // A context of more bytes than longContext is searched by samples: removing one by one
@@ -84,7 +139,7 @@ type sample struct {
 const longContext = 512
 
 // samples is room for those of one long context: on the stack, so that a join allocates nothing.
-type samples [1024]sample
+type samples [4096]uint32
 
 // cover fills room with samples of the context.
 func (room *samples) cover(context []byte) cover {
@@ -92,12 +147,12 @@ func (room *samples) cover(context []byte) cover {
 	step := len(context)/len(room) + 1
 	next := 0
 	for b := context; len(b) > 0; {
-		iv, rest, ok := cutInterval(b)
+		_, rest, ok := cutInterval(b)
 		if !ok {
 			return c // has ends there, too
 		}
 		if offset := len(context) - len(b); offset >= next {
-			c.samples = append(c.samples, sample{from: iv.from, index: uint32(iv.index), offset: uint32(offset)})
+			c.samples = append(c.samples, uint32(offset))
 			next += step
 		}
 		b = rest
@@ -105,24 +160,25 @@ func (room *samples) cover(context []byte) cover {
 	return c
 }
 
-func (c *cover) has(index int, t fieldwise.Timestamp) bool {
+func (c *cover) has(d *dot) bool {
 	b := c.context
+	at := onlyDot(d.index, d.time, d.ordinal)
 	if len(c.samples) > 0 {
 		after := sort.Search(len(c.samples), func(i int) bool {
-			s := &c.samples[i]
-			return int(s.index) > index || int(s.index) == index && s.from > t
+			iv, _, _ := cutInterval(c.context[c.samples[i]:])
+			return iv.compare(at) > 0
 		})
 		if after == 0 {
 			return false
 		}
-		b = b[c.samples[after-1].offset:]
+		b = b[c.samples[after-1]:]
 	}
 	for len(b) > 0 {
 		iv, rest, ok := cutInterval(b)
 		switch {
-		case !ok || iv.index > index || iv.index == index && iv.from > t:
+		case !ok || iv.index > at.index || iv.index == at.index && iv.from > at.from:
 			return false
-		case iv.index == index && iv.to >= t:
+		case iv.index == at.index && iv.to >= at.from && iv.first <= at.first && at.first <= iv.last:
 			return true
 		}
 		b = rest
@@ -158,7 +214,7 @@ func joinContexts(dst, a, b []byte) ([]byte, bool) {
 		case !pending:
 			last, pending = next, true
 		case last.reaches(next):
-			last.to = max(last.to, next.to)
+			last.extend(next)
 		default:
 			dst, last = appendInterval(dst, last), next
 		}
@@ -181,7 +237,7 @@ func checkContext(b []byte, origins int, used *usage) error {
 			return malformed("context ends inside an interval")
 		case iv.index >= origins:
 			return malformed("interval outside the origin table")
-		case iv.from > iv.to:
+		case iv.from > iv.to || iv.first > iv.last:
 			return malformed("interval ends before it begins")
 		case !bytes.Equal(appendInterval(make([]byte, 0, 32), iv), b[:len(b)-len(rest)]):
 			return malformed("interval in another form than the shortest")
@@ -201,7 +257,7 @@ func appendContext(dst []byte, all []interval) []byte {
 	last := all[0]
 	for _, iv := range all[1:] {
 		if last.reaches(iv) {
-			last.to = max(last.to, iv.to)
+			last.extend(iv)
 		} else {
 			dst, last = appendInterval(dst, last), iv
 		}
