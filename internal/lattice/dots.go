@@ -210,7 +210,12 @@ func (j *dotJoin) join(a, b []byte, coverA, coverB *cover) ([]byte, error) {
 	var dotsA, dotsB []byte
 	okA, okB := true, true
 	newA, newB := true, true
+	differ := true // what went before
 	for len(a) > 0 || len(b) > 0 {
+		if differ && len(a) == len(b) && bytes.Equal(a, b) {
+			j.take(a, len(a), true)
+			break
+		}
 		if newA && len(a) > 0 {
 			keyA, dotsA, okA = cutKey(a)
 		}
@@ -237,13 +242,14 @@ func (j *dotJoin) join(a, b []byte, coverA, coverB *cover) ([]byte, error) {
 		}
 		newA, newB = order <= 0, order >= 0
 		var ok bool
+		differ = true
 		switch {
 		case order < 0:
 			a, ok = j.one(a, dotsA, coverB, true)
 		case order > 0:
 			b, ok = j.one(b, dotsB, coverA, false)
 		default:
-			a, b, ok = j.both(keyA, a, dotsA, b, dotsB, coverA, coverB)
+			a, b, differ, ok = j.both(keyA, a, dotsA, b, dotsB, coverA, coverB)
 		}
 		if !ok {
 			return nil, malformed("element ends inside a dot")
@@ -289,11 +295,10 @@ func (j *dotJoin) one(b, dots []byte, other *cover, fromA bool) (rest []byte, ok
 	return dots, true
 }
 
-// both joins one element that both sides have.
-func (j *dotJoin) both(k key, a, dotsA, b, dotsB []byte, coverA, coverB *cover) (restA, restB []byte, ok bool) {
-	restA, ok = skipDots(dotsA)
-	if !ok {
-		return nil, nil, false
+// both joins one element that both sides have, and says whether its dots differ.
+func (j *dotJoin) both(k key, a, dotsA, b, dotsB []byte, coverA, coverB *cover) (restA, restB []byte, differ, ok bool) {
+	if restA, ok = skipDots(dotsA); !ok {
+		return nil, nil, false, false
 	}
 	if n := len(dotsA) - len(restA); bytes.HasPrefix(dotsB, dotsA[:n]) {
 		restB = dotsB[n:]
@@ -302,10 +307,10 @@ func (j *dotJoin) both(k key, a, dotsA, b, dotsB []byte, coverA, coverB *cover) 
 		} else {
 			j.take(b, len(b)-len(restB), false)
 		}
-		return restA, restB, true
+		return restA, restB, false, true
 	}
 	if restB, ok = skipDots(dotsB); !ok {
-		return nil, nil, false
+		return nil, nil, false, false
 	}
 	j.flush()
 	begin := len(j.dst)
@@ -351,7 +356,7 @@ func (j *dotJoin) both(k key, a, dotsA, b, dotsB []byte, coverA, coverB *cover) 
 	if low == 0 { // no dot is left
 		j.dst = j.dst[:begin]
 	}
-	return restA, restB, true
+	return restA, restB, true, true
 }
 
 func renumberDots(dst, b []byte, to renumbering) ([]byte, bool) {

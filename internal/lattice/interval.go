@@ -103,10 +103,15 @@ func appendInterval(dst []byte, iv interval) []byte {
 // compare orders intervals by where they begin; of two that begin at one ordinal the
 // longer part comes first, and before it whole moments.
 func (iv interval) compare(other interval) int {
-	return cmp.Or(
-		cmp.Compare(iv.index, other.index), cmp.Compare(iv.from, other.from),
-		cmp.Compare(iv.first, other.first), cmp.Compare(other.last, iv.last),
-	)
+	switch {
+	case iv.index != other.index:
+		return cmp.Compare(iv.index, other.index)
+	case iv.from != other.from:
+		return cmp.Compare(iv.from, other.from)
+	case iv.first != other.first:
+		return cmp.Compare(iv.first, other.first)
+	}
+	return cmp.Compare(other.last, iv.last)
 }
 
 // reaches reports whether next, which does not come before iv, overlaps it or adjoins it
@@ -176,9 +181,9 @@ func (c *cover) has(d *dot) bool {
 	for len(b) > 0 {
 		iv, rest, ok := cutInterval(b)
 		switch {
-		case !ok || iv.index > at.index || iv.index == at.index && iv.from > at.from:
+		case !ok || iv.compare(at) > 0:
 			return false
-		case iv.index == at.index && iv.to >= at.from && iv.first <= at.first && at.first <= iv.last:
+		case iv.index == at.index && iv.to >= at.from && iv.last >= at.first:
 			return true
 		}
 		b = rest
