@@ -129,6 +129,43 @@ func TestASetIsEmptyOrNotThere(t *testing.T) {
 	require.Equal(t, state, a.state)
 }
 
+func TestASetThatTwoRegionsEmptiedIsEmpty(t *testing.T) {
+	s := cartSchema(t)
+	a, da := on(t, s, "a")
+	b, db := on(t, s, "b")
+	_, err := da.Create(ctx(), key, cart{Labels: []string{"p", "q"}, Lines: []string{"l", "m"}, Tags: crdt.NewORSet("x", "y")})
+	require.NoError(t, err)
+	b.join(t, a.state)
+	_, err = da.Update(ctx(), key, func(v *cart) error {
+		v.Labels, v.Lines = []string{"p"}, []string{"m"}
+		v.Tags.Remove("x")
+		return nil
+	})
+	require.NoError(t, err)
+	_, err = db.Update(ctx(), key, func(v *cart) error {
+		v.Labels, v.Lines = []string{"q"}, []string{"l"}
+		v.Tags.Remove("y")
+		return nil
+	})
+	require.NoError(t, err)
+	a.join(t, b.state)
+	v, err := da.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, []string{}, v.Labels, "empty, not unset")
+	require.Equal(t, []string{}, v.Lines, "empty, not unset")
+	require.Zero(t, v.Tags.Len())
+	_, err = da.Update(ctx(), key, func(v *cart) error { v.Lines = nil; return nil })
+	require.NoError(t, err)
+	v, err = da.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Nil(t, v.Lines)
+	_, err = da.Update(ctx(), key, func(v *cart) error { v.Lines = []string{}; return nil })
+	require.NoError(t, err)
+	v, err = da.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, []string{}, v.Lines)
+}
+
 func TestAGSetOnlyGrows(t *testing.T) {
 	site, d := on(t, cartSchema(t), "a")
 	_, err := d.Create(ctx(), key, cart{Badges: []int{1, 2}})

@@ -97,7 +97,7 @@ func partsOf(k Kind, val []byte) ([][]byte, error) {
 }
 
 // appendIntents appends the body of a delta that does to a set or a flag what the intents
-// say, one after the other.
+// say, one after the other. Where there is none, they make one.
 func (d *Delta) appendIntents(dst []byte, t Table, body []byte, intents []Intent) ([]byte, error) {
 	current, marked, err := readDots(t, body)
 	if err != nil {
@@ -130,16 +130,12 @@ func (d *Delta) appendIntents(dst []byte, t Table, body []byte, intents []Intent
 		}
 	}
 	slices.SortFunc(add, func(a, b Element) int { return bytes.Compare(a.Value, b.Value) })
-	kept := len(add)
 	for _, e := range current {
-		switch v := string(e.Value); {
-		case !there[v]:
+		if !there[string(e.Value)] {
 			remove = append(remove, e)
-		case !added[v]:
-			kept++
 		}
 	}
-	return d.appendChange(dst, body, add, remove, kept == 0 && !marked)
+	return d.appendChange(dst, body, marked, add, remove, true)
 }
 
 // integer is what a counter shows: an integer, its sign apart.

@@ -10,7 +10,7 @@ import (
 
 // Element is one element of a set or a list.
 type Element struct {
-	Value      []byte // encoded; nil stands for the mark that the set exists
+	Value      []byte // encoded; nil stands for the mark that the set was unset
 	Occurrence uint64 // tells equal values of a list apart; zero in a set
 
 	// Of the newest dot. Position is nil where it has none.
@@ -25,7 +25,7 @@ func (e *Element) key() key {
 	return key{value: e.Value, occurrence: e.Occurrence}
 }
 
-// Elements lists a set in the order of [Compare], without the mark that it exists. A body
+// Elements lists a set in the order of [Compare], without the mark that it was unset. A body
 // without bytes has none. Values alias the body.
 func Elements(t Table, body []byte) (all []Element, err error) {
 	all, _, err = readDots(t, body)
@@ -48,10 +48,19 @@ func sortList(all []Element) {
 	})
 }
 
-// Present reports whether there is a set at all: any element, or the mark that it exists.
+// Present reports whether there is a set at all: a body that has any element or no mark
+// that it was unset.
 func Present(body []byte) bool {
 	_, elements, ok := Bin(body)
-	return ok && len(elements) > 0
+	if !ok || len(elements) == 0 {
+		return ok
+	}
+	k, dots, ok := cutKey(elements)
+	if !ok || k.value[0] != Absent {
+		return ok
+	}
+	others, ok := skipDots(dots)
+	return ok && len(others) > 0
 }
 
 // readDots lists the elements in the order of the body, and says whether the mark is there.

@@ -22,7 +22,7 @@ func (d *Delta) AppendList(dst, body []byte, t Table, from, to [][]byte) ([]byte
 		return nil, err
 	}
 	if to == nil {
-		return d.appendUnset(dst, body, current, marked, from)
+		return d.appendUnset(dst, body, current, from)
 	}
 	sortList(current)
 	places, removed := plan(current, from, to)
@@ -33,7 +33,7 @@ func (d *Delta) AppendList(dst, body []byte, t Table, from, to [][]byte) ([]byte
 			remove = append(remove, current[i])
 		}
 	}
-	return d.appendChange(dst, body, add, remove, emptied(from, to) && len(remove) == len(current) && !marked)
+	return d.appendChange(dst, body, marked, add, remove, from == nil)
 }
 
 // plan says where each value of to goes, and which elements of current the writer removed

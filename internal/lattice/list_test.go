@@ -100,19 +100,27 @@ func drawTo(t *rapid.T, alphabet string) [][]byte {
 	return valuesOf(drawLetters(t, alphabet))
 }
 
-// Whatever three replicas wrote before, a list that is turned into another reads as that,
-// and in the end all replicas have one body.
+// Whatever three replicas wrote before, a list or a set that is turned into another reads
+// as that, and in the end all replicas have one body.
 func TestPropertyAListReadsAsItWasWritten(t *testing.T) {
 	histories(t, 500, 5000, func(t *rapid.T) {
+		turn, read, isSet := (*shelf).turn, ListElements, rapid.Bool().Draw(t, "set")
+		if isSet {
+			turn, read = (*shelf).turnSet, Elements
+		}
 		shelves := []*shelf{{self: 0}, {self: 1, now: 5}, {self: 2}}
 		var deltas [][]byte
 		for range rapid.IntRange(1, 15).Draw(t, "steps") {
 			s := rapid.SampledFrom(shelves).Draw(t, "replica")
 			switch action := rapid.IntRange(0, 4).Draw(t, "action"); {
 			case action < 3 || len(deltas) == 0:
-				from, to := s.shown(t, ListElements), drawTo(t, "abcde")
-				delta := s.turn(t, from, to)
-				require.Equal(t, to, s.shown(t, ListElements), "from %v", from)
+				from, to := s.shown(t, read), drawTo(t, "abcde")
+				if isSet {
+					slices.SortFunc(to, bytes.Compare)
+					to = slices.CompactFunc(to, bytes.Equal)
+				}
+				delta := turn(s, t, from, to)
+				require.Equal(t, to, s.shown(t, read), "from %v", from)
 				if slices.EqualFunc(from, to, bytes.Equal) && (from == nil) == (to == nil) {
 					require.Empty(t, delta, "nothing changed")
 				} else {

@@ -9,7 +9,7 @@ func (d *Delta) AppendSet(dst, body []byte, t Table, from, to [][]byte) ([]byte,
 		return nil, err
 	}
 	if to == nil {
-		return d.appendUnset(dst, body, current, marked, from)
+		return d.appendUnset(dst, body, current, from)
 	}
 	had, wanted := valueSet(from), valueSet(to)
 	var add, remove []Element
@@ -23,33 +23,27 @@ func (d *Delta) AppendSet(dst, body []byte, t Table, from, to [][]byte) ([]byte,
 			remove = append(remove, e)
 		}
 	}
-	return d.appendChange(dst, body, add, remove, emptied(from, to) && len(remove) == len(current) && !marked)
+	return d.appendChange(dst, body, marked, add, remove, from == nil)
 }
 
-// emptied reports whether a write turns from, which is something else, into a set or a
-// list without elements.
-func emptied(from, to [][]byte) bool { return len(to) == 0 && (from == nil || len(from) > 0) }
-
 // appendUnset appends the body of a delta after which there is no set, unless from says
-// that there was none.
-func (d *Delta) appendUnset(dst, body []byte, current []Element, marked bool, from [][]byte) ([]byte, error) {
-	if from == nil {
+// that there was none. What is added concurrently makes that a set again.
+func (d *Delta) appendUnset(dst, body []byte, current []Element, from [][]byte) ([]byte, error) {
+	if from == nil || !Present(body) {
+		return dst, nil
+	}
+	return d.AppendDots(dst, body, []Element{{}}, current)
+}
+
+// appendChange appends the body of a delta after which there is a set, unless it would
+// change nothing. marked says that body has the mark that the set was unset, create that
+// the write makes a set where there is none, though it may add nothing to it.
+func (d *Delta) appendChange(dst, body []byte, marked bool, add, remove []Element, create bool) ([]byte, error) {
+	if len(add) == 0 && len(remove) == 0 && (!create || Present(body)) {
 		return dst, nil
 	}
 	if marked {
-		current = append(current, Element{})
-	}
-	return d.appendChange(dst, body, nil, current, false)
-}
-
-// appendChange appends the body of a delta unless it would change nothing. mark says to
-// add the mark that the set exists.
-func (d *Delta) appendChange(dst, body []byte, add, remove []Element, mark bool) ([]byte, error) {
-	if mark {
-		add = append(add, Element{})
-	}
-	if len(add) == 0 && len(remove) == 0 {
-		return dst, nil
+		remove = append(remove, Element{})
 	}
 	return d.AppendDots(dst, body, add, remove)
 }
