@@ -26,9 +26,11 @@ func TestEmptyAndUnset(t *testing.T) {
 		turn(s, t, valuesOf("ab"), none)
 		require.Equal(t, none, s.shown(t, Elements), name)
 		turn(s, t, none, valuesOf("ab"))
+		require.Empty(t, turn(s, t, nil, nil), "%s: not there for this writer, then as before", name)
 		require.NotEmpty(t, turn(s, t, valuesOf("a"), nil), "%s: also what came meanwhile", name)
 		require.False(t, Present(s.body), name)
 		require.Empty(t, turn(s, t, valuesOf("a"), nil), "%s: it is gone", name)
+		require.Empty(t, turn(s, t, valuesOf("a"), none), "%s: and nobody made another", name)
 
 		turn(s, t, nil, none)
 		require.Equal(t, none, s.shown(t, Elements), "%s: it is there again", name)
