@@ -1,7 +1,6 @@
 package crdt
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/fieldwise/fieldwise"
@@ -32,23 +31,7 @@ func (MVRegister) Name() string { return "register/1" }
 
 // Merge implements [fieldwise.Merger].
 func (MVRegister) Merge(dst, a, b []byte) ([]byte, error) {
-	switch {
-	case len(a) == 0 && len(b) == 0:
-		return dst, nil
-	case len(a) == 0:
-		if err := lattice.CheckRegister(b); err != nil {
-			return nil, err
-		}
-		return append(dst, b...), nil
-	case len(b) == 0:
-		if err := lattice.CheckRegister(a); err != nil {
-			return nil, err
-		}
-		return append(dst, a...), nil
-	case bytes.Equal(a, b):
-		return append(dst, a...), nil
-	}
-	return lattice.JoinRegisters(dst, a, b)
+	return mergeStates(dst, lattice.KindRegister, a, b)
 }
 
 // Set appends to dst the delta that replaces everything current in state, which may
@@ -56,28 +39,19 @@ func (MVRegister) Merge(dst, a, b []byte) ([]byte, error) {
 // be one canonical msgpack value, nested at most 16 deep. It is an error if this
 // origin wrote the register at or after at.
 func (MVRegister) Set(dst, state []byte, at fieldwise.Version, val []byte) ([]byte, error) {
-	if val == nil {
-		val = []byte{lattice.Absent}
-	} else if err := wire.Check(val, value.MaxDepth); err != nil {
-		return nil, fmt.Errorf("crdt: value of a register: %w", err)
+	if val != nil {
+		if err := wire.Check(val, value.MaxDepth); err != nil {
+			return nil, fmt.Errorf("crdt: value of a register: %w", err)
+		}
 	}
-	return lattice.WriteRegister(dst, state, val, at)
+	return lattice.WriteState(dst, lattice.KindRegister, state, lattice.Edit{To: val}, at)
 }
 
 // Siblings lists the current values of a state, oldest version first; none for the
 // empty state. Values alias the state.
 func (MVRegister) Siblings(state []byte) ([]fieldwise.Sibling, error) {
-	if len(state) == 0 {
-		return nil, nil
-	}
-	t, register, ok := lattice.Cut(state)
-	if !ok {
-		return nil, errTable
-	}
-	return lattice.Siblings(nil, t, register)
+	return lattice.ReadState(nil, lattice.KindRegister, state)
 }
-
-var errTable = fmt.Errorf("%w: origin table", fieldwise.ErrMalformed)
 
 // shown returns the sibling that readers see. Without a policy that is the newest one
 // that is not absent, so that a record lives as long as any of its values does.
@@ -115,13 +89,8 @@ func (m MVRegister) Delete(dst, state []byte, at fieldwise.Version) ([]byte, err
 
 // Conflicts implements [fieldwise.ConflictReporter].
 func (m MVRegister) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fieldwise.Conflict, error) {
-	if m.policy == nil || len(state) == 0 || len(delta) == 0 {
+	if m.policy == nil {
 		return dst, nil
 	}
-	ts, s, oks := lattice.Cut(state)
-	td, d, okd := lattice.Cut(delta)
-	if !oks || !okd {
-		return nil, errTable
-	}
-	return lattice.AppendConflicts(dst, "", lattice.KindRegister, m.policy, ts, s, td, d)
+	return appendConflicts(dst, lattice.KindRegister, m.policy, state, delta)
 }

@@ -314,11 +314,11 @@ func (GSet[T]) strategy() string { return "gset" }
 // any value.
 const maxSetDepth = value.MaxDepth + 1
 
-func inSet[T comparable](err error) error {
+func inSet[T any](err error) error {
 	return fmt.Errorf("crdt: a set of %v: %w", reflect.TypeFor[T](), err)
 }
 
-func elementCodec[T comparable]() (value.Codec, error) {
+func elementCodec[T any]() (value.Codec, error) {
 	codec, err := value.CodecOf(reflect.TypeFor[T]())
 	if err != nil {
 		err = inSet[T](err)
@@ -326,7 +326,7 @@ func elementCodec[T comparable]() (value.Codec, error) {
 	return codec, err
 }
 
-func encodeElement[T comparable](codec value.Codec, e T) ([]byte, error) {
+func encodeElement[T any](codec value.Codec, e T) ([]byte, error) {
 	key, err := codec.Append(nil, reflect.ValueOf(&e).Elem())
 	if err != nil {
 		return nil, inSet[T](fmt.Errorf("an element cannot be encoded: %w", err))
@@ -335,7 +335,7 @@ func encodeElement[T comparable](codec value.Codec, e T) ([]byte, error) {
 }
 
 // readElements reads an array that has passed wire.Check. The keys share memory with b.
-func readElements[T comparable](b []byte) ([]entry[T], error) {
+func readElements[T any](b []byte) ([]entry[T], error) {
 	codec, err := value.CodecOf(reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
@@ -361,7 +361,7 @@ func readElements[T comparable](b []byte) ([]entry[T], error) {
 
 // checkElements says whether the entries are sorted and unique, and whether their Go type
 // holds them without loss: Has and Remove would not find what Values returned of others.
-func checkElements[T comparable](entries []entry[T]) error {
+func checkElements[T any](entries []entry[T]) error {
 	codec, err := value.CodecOf(reflect.TypeFor[T]())
 	if err != nil {
 		return err

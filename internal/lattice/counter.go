@@ -226,7 +226,11 @@ func (d *Delta) AppendCounts(dst, counter []byte, intents []Intent) ([]byte, err
 		if !ok {
 			return nil, malformed("counter ends inside a count")
 		}
-		if rest = after; d.index(c.Index) == d.self {
+		rest = after
+		switch i := d.index(c.Index); {
+		case i >= len(d.origins):
+			return nil, malformed("count outside the origin table")
+		case i == d.self:
 			if err := d.above(c.Time); err != nil {
 				return nil, err
 			}

@@ -90,10 +90,10 @@ func TestPropertyJoinCountersIsThatOfTheModel(t *testing.T) {
 		origins := drawOrigins(t)
 		a, b := drawCounter(t, origins), drawCounter(t, origins)
 		x, y := encodeCounter(a), encodeCounter(b)
-		require.NoError(t, CheckCounter(x))
+		require.NoError(t, CheckState(KindCounter, x))
 		want := encodeCounter(joinCounterModel(a, b))
 		for _, p := range [][2][]byte{{x, y}, {y, x}} {
-			got, err := JoinCounters([]byte("dst"), p[0], p[1])
+			got, err := JoinStates([]byte("dst"), KindCounter, p[0], p[1])
 			require.NoError(t, err)
 			if !bytes.Equal(got[3:], want) {
 				t.Fatalf("join of\n%x and\n%x is\n%x, want\n%x", p[0], p[1], got[3:], want)
@@ -150,7 +150,7 @@ func deltaOf(t require.TestingT, state []byte, at fieldwise.Version, known map[f
 	b, err := d.AppendCounts(nil, body, intents)
 	require.NoError(t, err)
 	delta := d.finish(nil, counts, b)
-	require.NoError(t, CheckCounter(delta))
+	require.NoError(t, CheckState(KindCounter, delta))
 	return delta
 }
 
@@ -178,7 +178,7 @@ func TestPropertyCountersCountWhatNoResetKnewOf(t *testing.T) {
 			if len(states[r]) == 0 {
 				states[r] = m.delta
 			} else {
-				joined, err := JoinCounters(nil, states[r], m.delta)
+				joined, err := JoinStates(nil, KindCounter, states[r], m.delta)
 				require.NoError(t, err)
 				states[r] = joined
 			}
@@ -242,10 +242,10 @@ func TestAResetTakesBackWhatItsTokenShowed(t *testing.T) {
 	a, b := fieldwise.Origin{Region: "a", Incarnation: 1}, fieldwise.Origin{Region: "b", Incarnation: 1}
 	one := deltaOf(t, nil, fieldwise.Version{Time: 1, Origin: a}, nil, Intent{Op: OpInc, Amount: 3})
 	two := deltaOf(t, nil, fieldwise.Version{Time: 2, Origin: b}, nil, Intent{Op: OpInc, Amount: 4})
-	both, err := JoinCounters(nil, one, two)
+	both, err := JoinStates(nil, KindCounter, one, two)
 	require.NoError(t, err)
 	reset := deltaOf(t, both, fieldwise.Version{Time: 5, Origin: fieldwise.Origin{Region: "c"}}, map[fieldwise.Origin]fieldwise.Timestamp{a: 1}, Intent{Op: OpReset})
-	after, err := JoinCounters(nil, both, reset)
+	after, err := JoinStates(nil, KindCounter, both, reset)
 	require.NoError(t, err)
 	_, body, _ := Cut(after)
 	val, _, err := Total(nil, body)
@@ -265,7 +265,7 @@ func TestACounterThatIsFull(t *testing.T) {
 	require.ErrorIs(t, err, errOverflow)
 
 	more := deltaOf(t, nil, at(2), nil, Intent{Op: OpInc, Amount: 9})
-	both, err := JoinCounters(nil, state, more)
+	both, err := JoinStates(nil, KindCounter, state, more)
 	require.NoError(t, err)
 	_, body, _ = Cut(both)
 	val, exact, err := Total(nil, body)
@@ -328,7 +328,7 @@ func TestCheckRefusesCountersThatAreNotCanonical(t *testing.T) {
 	origins := []fieldwise.Origin{{Region: "a"}, {Region: "b"}}
 	state := func(items ...[]byte) []byte { return append(encodeTable(origins), bytes.Join(items, nil)...) }
 	count := func(head byte, rest ...byte) []byte { return append([]byte{head, 0, 0, 0, 0, 0, 0, 0, 1}, rest...) }
-	require.NoError(t, CheckCounter(state(count(0, 5), count(7, 5, 3, 0, 3))))
+	require.NoError(t, CheckState(KindCounter, state(count(0, 5), count(7, 5, 3, 0, 3))))
 	for name, bad := range map[string][]byte{
 		"no count":                append(encodeTable(nil), nil...),
 		"ends inside a count":     state(count(0, 5), count(5, 5)),
@@ -342,6 +342,6 @@ func TestCheckRefusesCountersThatAreNotCanonical(t *testing.T) {
 		"a down that is zero":     state(count(1, 5, 0), count(4, 5)),
 		"trailing byte":           append(state(count(0, 5), count(4, 5)), 0),
 	} {
-		require.ErrorIs(t, CheckCounter(bad), fieldwise.ErrMalformed, name)
+		require.ErrorIs(t, CheckState(KindCounter, bad), fieldwise.ErrMalformed, name)
 	}
 }

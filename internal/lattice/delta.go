@@ -86,6 +86,8 @@ func (d *Delta) AppendWrite(dst, register, value []byte) ([]byte, error) {
 			dst, written = AppendItem(dst, own), true
 		}
 		switch {
+		case it.Index >= len(d.origins):
+			return nil, malformed("item outside the origin table")
 		case it.Index == d.self:
 			if err := d.above(it.Time); err != nil {
 				return nil, err

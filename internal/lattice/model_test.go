@@ -206,11 +206,11 @@ func TestPropertyJoinRegistersIsThatOfTheModel(t *testing.T) {
 		origins := drawOrigins(t)
 		a, b := drawRegister(t, origins), drawRegister(t, origins)
 		x, y := encodeRegister(a), encodeRegister(b)
-		require.NoError(t, CheckRegister(x))
-		require.NoError(t, CheckRegister(y))
+		require.NoError(t, CheckState(KindRegister, x))
+		require.NoError(t, CheckState(KindRegister, y))
 		want := encodeRegister(joinRegisterModel(a, b))
 		for _, p := range [][2][]byte{{x, y}, {y, x}} {
-			got, err := JoinRegisters(nil, p[0], p[1])
+			got, err := JoinStates(nil, KindRegister, p[0], p[1])
 			require.NoError(t, err)
 			if !bytes.Equal(got, want) {
 				t.Fatalf("join of\n%x and\n%x is\n%x, want\n%x", p[0], p[1], got, want)
@@ -301,15 +301,15 @@ func TestManyOriginsMeet(t *testing.T) {
 		return r
 	}
 	a, b := crowd("a", 3000), crowd("b", 3000)
-	got, err := JoinRegisters(nil, encodeRegister(a), encodeRegister(b))
+	got, err := JoinStates(nil, KindRegister, encodeRegister(a), encodeRegister(b))
 	require.NoError(t, err)
-	require.NoError(t, CheckRegister(got), "the join of two valid states is valid")
-	again, err := JoinRegisters(nil, got, encodeRegister(crowd("c", 4000)))
+	require.NoError(t, CheckState(KindRegister, got), "the join of two valid states is valid")
+	again, err := JoinStates(nil, KindRegister, got, encodeRegister(crowd("c", 4000)))
 	require.NoError(t, err, "a join is joined again")
-	require.NoError(t, CheckRegister(again))
+	require.NoError(t, CheckState(KindRegister, again))
 	t.Run("writes are refused above the limit", func(t *testing.T) {
 		var limit *fieldwise.LimitError
-		_, err := WriteRegister(nil, got, []byte{1}, fieldwise.Version{Time: 9, Origin: fieldwise.Origin{Region: "z"}})
+		_, err := WriteState(nil, KindRegister, got, Edit{To: []byte{1}}, fieldwise.Version{Time: 9, Origin: fieldwise.Origin{Region: "z"}})
 		require.ErrorAs(t, err, &limit)
 		require.Equal(t, MaxOrigins, limit.Max)
 	})

@@ -331,25 +331,3 @@ func Siblings(dst []fieldwise.Sibling, t Table, register []byte) ([]fieldwise.Si
 	slices.SortFunc(dst[first:], func(a, b fieldwise.Sibling) int { return a.Version.Compare(b.Version) })
 	return dst, nil
 }
-
-// WriteRegister appends to dst the delta that replaces all current values of a
-// register state, which may be empty, by an encoded value at version at.
-func WriteRegister(dst, state, value []byte, at fieldwise.Version) ([]byte, error) {
-	var t Table
-	var register []byte
-	if len(state) > 0 {
-		var ok bool
-		if t, register, ok = Cut(state); !ok {
-			return nil, malformed("origin table")
-		}
-	}
-	d, err := NewDelta(t, at)
-	if err != nil {
-		return nil, err
-	}
-	b, err := d.AppendWrite(nil, register, value)
-	if err != nil {
-		return nil, err
-	}
-	return d.finish(dst, items, b), nil
-}

@@ -110,23 +110,11 @@ func Cut(state []byte) (t Table, b []byte, ok bool) {
 	return Table(content), b, ok
 }
 
-// CheckRegister verifies a register state, table and items, that came from outside.
-func CheckRegister(state []byte) error { return check(state, items) }
-
-// CheckCounter verifies a counter state, table and counts, that came from outside.
-func CheckCounter(state []byte) error { return check(state, counts) }
-
 // CheckFields verifies table and fields that came from outside.
 func CheckFields(state []byte) error { return check(state, fields) }
 
 // CheckSeen verifies table and context of a tombstone that came from outside.
 func CheckSeen(state []byte) error { return check(state, seen) }
-
-// JoinRegisters appends the join of two register states.
-func JoinRegisters(dst, a, b []byte) ([]byte, error) { return join(dst, a, b, items) }
-
-// JoinCounters appends the join of two counter states.
-func JoinCounters(dst, a, b []byte) ([]byte, error) { return join(dst, a, b, counts) }
 
 // JoinFields appends the join of two sequences of fields, each behind its table.
 func JoinFields(dst, a, b []byte) ([]byte, error) { return join(dst, a, b, fields) }
