@@ -25,10 +25,33 @@
 // that Dynamo-style dotted version vectors make (Preguiça et al., "Dotted Version
 // Vectors", 2012).
 //
-// # A domain of registers
+// # Domains
 //
-// [OpenRegisters] opens a domain whose records are one register each, and gives it a
-// typed face. Most programs call lww.Open or regionpriority.Open instead.
+// A domain whose records are one mechanism each has a typed face:
+//
+//	OpenRegisters              values that are replaced as a whole; lww.Open and
+//	                           regionpriority.Open give it a policy
+//	OpenCounters OpenGCounters counts that add up
+//	OpenSets     OpenGSets     sets, in which an add wins over a concurrent removal
+//	OpenLists                  lists, in which all that is inserted and taken out is done
+//	OpenFlags                  on or off; on wins
+//	OpenMax      OpenMin       the largest and the smallest value
+//
+//	visits, err := crdt.OpenCounters(replica, "visits")
+//	_, err = visits.Inc(ctx, "home", 1)
+//
+// A write replaces or takes back what the region that takes it knows of, and nothing else:
+// what is written elsewhere meanwhile stays. A record is there while it has something to
+// show: a count since the last reset, elements, a flag that is on or off, a value. Reset,
+// Clear and Delete take that away, so that Get gives [fieldwise.ErrNotFound] and All leaves
+// the record out until somebody writes to it again. No mark is kept that a record was deleted:
+// a write that did not know of it brings back what that write says, and no more.
+//
+// A write that would change nothing is not written, and its receipt is zero. To add an element
+// or to enable a flag that is there already does change something: it then stays where another
+// region takes it away without knowledge of that. A counter, a set, a list and a flag lose no
+// write, and so report no conflicts. Of a largest or smallest value a delete can be overruled,
+// which is reported.
 //
 // # Values in structs
 //

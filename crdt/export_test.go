@@ -21,3 +21,6 @@ func balancedTree[T any](t *tree[T]) bool {
 	l, r := t.left.weight(), t.right.weight()
 	return t.size == l+r-1 && l <= heavy*r && r <= heavy*l && balancedTree(t.left) && balancedTree(t.right)
 }
+
+// CheckGrowth refuses writes that bring a set or a list over the limit.
+var CheckGrowth = checkGrowth

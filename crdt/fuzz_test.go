@@ -130,3 +130,67 @@ func FuzzMergeRegister(f *testing.F) {
 		}
 	})
 }
+
+// As with registers, of states of all other mechanisms: kind chooses the merger.
+func FuzzMergeMechanism(f *testing.F) {
+	for i, m := range mechanisms {
+		seeds := append(samplesOf(f, m.merger, m.kind), crowdOf(f, m.merger, m.kind), nil, []byte{0xc4, 0, 0xc6, 0xff, 0xff, 0xff, 0xff})
+		for j, s := range seeds {
+			f.Add(byte(i), s, seeds[(j+3)%len(seeds)])
+		}
+	}
+	last := at(fieldwise.MaxTimestamp, "zz")
+	f.Fuzz(func(t *testing.T, kind byte, a, b []byte) {
+		m := mechanisms[int(kind)%len(mechanisms)].merger
+		join := func(a, b []byte) []byte {
+			ab, err := m.Merge(nil, a, b)
+			require.NoError(t, err)
+			return ab
+		}
+		valid := true
+		for _, x := range [][]byte{a, b} {
+			limit := uint64(4*len(x) + 64<<10)
+			var checked []byte
+			var err error
+			if n := allocated(limit, func() { checked, err = m.Merge(nil, nil, x) }); n > limit {
+				t.Fatalf("the check of %d bytes allocates %d", len(x), n)
+			}
+			switch {
+			case err == nil && !bytes.Equal(checked, x):
+				t.Fatalf("accepted %x as %x", x, checked)
+			case err != nil && !errors.Is(err, fieldwise.ErrMalformed):
+				t.Fatalf("another error: %v", err)
+			}
+			valid = valid && err == nil
+		}
+		limit := uint64(4*(len(a)+len(b)) + 64<<10)
+		var ab []byte
+		var err error
+		if n := allocated(limit, func() { ab, err = m.Merge(nil, a, b) }); n > limit {
+			t.Fatalf("Merge of %d bytes allocates %d", len(a)+len(b), n)
+		}
+		live := m.Live(a)
+		gone, errDelete := m.Delete(nil, a, last)
+		var conflicts []fieldwise.Conflict
+		var errConflicts error
+		if reporter, ok := m.(fieldwise.ConflictReporter); ok {
+			conflicts, errConflicts = reporter.Conflicts(nil, a, b)
+		}
+		if !valid {
+			return
+		}
+		require.NoError(t, errors.Join(err, errDelete, errConflicts))
+		if len(conflicts) > 0 && (len(a) == 0 || len(b) == 0 || bytes.Equal(a, b)) {
+			t.Fatalf("conflicts of %x with %x: %v", a, b, conflicts)
+		}
+		require.Equal(t, ab, join(b, a), "commutative")
+		for _, x := range [][]byte{nil, a, b} {
+			require.Equal(t, ab, join(ab, x), "idempotent")
+		}
+		require.Equal(t, live, len(gone) > 0)
+		if live {
+			require.False(t, m.Live(join(a, gone)), "deleted")
+			require.Equal(t, join(ab, gone), join(a, join(b, gone)), "associative")
+		}
+	})
+}
