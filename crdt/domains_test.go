@@ -328,7 +328,7 @@ func TestElementsHaveALimit(t *testing.T) {
 		full = append(wire.AppendUint(full, i), 0, 0, 0, 0, 0, 0, 0, 0, 0, 7)
 	}
 	require.NoError(t, s.(*mapstore.Store).Merge("k", full))
-	_, err = sets.Add(ctx(), "k", 1, -1, 2, -2)
+	_, err = sets.Add(ctx(), "k", 1, -1, 2, -2, -1)
 	var limit *fieldwise.LimitError
 	require.ErrorAs(t, err, &limit)
 	require.Equal(t, fieldwise.LimitError{Limit: "elements of a set", Got: most + 2, Max: most, Key: "k"}, *limit)

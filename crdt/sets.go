@@ -45,9 +45,7 @@ func (s *Sets[T]) Remove(ctx context.Context, key string, elems ...T) (fieldwise
 		switch {
 		case err != nil:
 			return nil, err
-		case len(found) == 0:
-			return dst, nil
-		case len(found) == n:
+		case len(found) == n: // all, or none of none
 			return s.merger.Delete(dst, state, at)
 		}
 		return lattice.WriteState(dst, lattice.KindSet, state, eachElement(lattice.OpRemove, found), at)
