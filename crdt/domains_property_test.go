@@ -73,8 +73,9 @@ func TestPropertySetsReadAsWhatArrived(t *testing.T) {
 	})
 }
 
-// off stands for a flag's being there, which its disabling writes; its enabling writes on.
-const off, on = 0, 1
+// What a flag's writes add: on, or the mark that it was deleted. A flag that nobody wrote is not
+// there either.
+const on, gone = 0, 1
 
 func TestPropertyFlagsReadAsWhatArrived(t *testing.T) {
 	histories(t, 500, 5000, func(t *rapid.T) {
@@ -85,9 +86,13 @@ func TestPropertyFlagsReadAsWhatArrived(t *testing.T) {
 			require.NoError(t, err)
 			faces = append(faces, d)
 		}
+		there := func(r int) bool {
+			m := w.models[r]
+			return m.heard && (len(m.of(on)) > 0 || len(m.of(gone)) == 0)
+		}
 		check := func(r int) {
 			got, err := faces[r].Get(ctx(), "k")
-			require.Equal(t, len(w.models[r].current()) > 0, notFound(t, err))
+			require.Equal(t, there(r), notFound(t, err))
 			require.Equal(t, len(w.models[r].of(on)) > 0, got)
 		}
 		for range rapid.IntRange(1, 25).Draw(t, "steps") {
@@ -95,25 +100,21 @@ func TestPropertyFlagsReadAsWhatArrived(t *testing.T) {
 			m := w.models[r]
 			switch rapid.IntRange(0, 6).Draw(t, "step") {
 			case 0, 1:
-				kills := m.of(on)
+				kills := m.current()
 				receipt, err := faces[r].Enable(ctx(), "k")
 				require.True(t, w.wrote(r, receipt, err, kills, on))
 			case 2, 3:
-				kills, first := m.of(on), len(m.of(off)) == 0
-				var mark []int64
-				if first {
-					mark = append(mark, off)
-				}
+				kills, changes := m.current(), len(m.of(on)) > 0 || !there(r)
 				receipt, err := faces[r].Disable(ctx(), "k")
-				require.Equal(t, first || len(kills) > 0, w.wrote(r, receipt, err, kills, mark...))
+				require.Equal(t, changes, w.wrote(r, receipt, err, kills))
 			case 4:
-				kills := m.current()
+				kills, was := m.of(on), there(r)
 				receipt, err := faces[r].Delete(ctx(), "k")
-				if len(kills) == 0 {
+				if !was {
 					require.ErrorIs(t, err, fieldwise.ErrNotFound)
 					continue
 				}
-				require.True(t, w.wrote(r, receipt, err, kills))
+				require.True(t, w.wrote(r, receipt, err, kills, gone))
 			default:
 				w.deliver(t, r)
 			}

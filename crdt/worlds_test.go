@@ -47,6 +47,7 @@ type added struct {
 type bag struct {
 	added  map[added]bool
 	killed map[added]bool
+	heard  bool // of any write
 }
 
 // current lists what was added and not taken away, by value.
@@ -107,26 +108,13 @@ func (w *world) wrote(region int, receipt fieldwise.Receipt, err error, kills []
 		w.ids++
 		m.adds = append(m.adds, added{w.ids, len(w.sent), region, v})
 	}
-	// A delta that takes away a part of what one write added says what is left of that.
-	parts := make(map[int]bool)
-	for _, a := range kills {
-		parts[a.write] = true
-	}
-	for a := range w.models[region].added {
-		switch {
-		case !parts[a.write]:
-		case w.models[region].killed[a]:
-			m.kills = append(m.kills, a)
-		default:
-			m.adds = append(m.adds, a)
-		}
-	}
 	w.sent = append(w.sent, m)
 	w.learn(region, m)
 	return true
 }
 
 func (w *world) learn(region int, m message) {
+	w.models[region].heard = true
 	for _, a := range m.adds {
 		w.models[region].added[a] = true
 	}

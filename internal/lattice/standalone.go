@@ -76,8 +76,7 @@ func WriteState(dst []byte, k Kind, state []byte, e Edit, at fieldwise.Version) 
 
 // Live reports whether anything is there in a state of kind k: a value, a count since the
 // last reset, an element, or a flag that is on or off. A set or a list without elements is not
-// there, even if it has the mark that it exists: removals of different elements that know
-// nothing of each other leave none. Live allocates nothing that grows with the state.
+// there, whether it was unset or emptied. Live allocates nothing that grows with the state.
 func Live(k Kind, state []byte) bool {
 	_, b, err := cutState(state)
 	form, ok := k.body()
