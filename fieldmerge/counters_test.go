@@ -195,6 +195,27 @@ func TestAValueThatIsWrittenCountsTheDifference(t *testing.T) {
 	require.ErrorIs(t, err, fieldmerge.ErrField)
 }
 
+// An entry of a map has fields of which nothing is stored.
+func TestATokenOfACounterThatCountedNothingIsReadBack(t *testing.T) {
+	_, d := on(t, visitsSchema(t), "a")
+	_, err := d.Create(ctx(), key, visits{Pages: map[string]page{"x": {Title: "X"}, "y": {Title: "Y"}}})
+	require.NoError(t, err)
+	v, token, err := d.Read(ctx(), key)
+	require.NoError(t, err)
+	again, err := fieldmerge.ParseToken(token.String())
+	require.NoError(t, err)
+	require.Equal(t, token, again)
+	x := v.Pages["x"]
+	x.Likes.Inc(2)
+	v.Pages["x"] = x
+	_, err = d.Put(ctx(), key, again, v)
+	require.NoError(t, err)
+	v, err = d.Get(ctx(), key)
+	require.NoError(t, err)
+	x = v.Pages["x"]
+	require.EqualValues(t, 2, x.Likes.Value())
+}
+
 func TestAGCounterOnlyGrows(t *testing.T) {
 	site, d := on(t, visitsSchema(t), "a")
 	_, err := d.Create(ctx(), key, visits{Logins: crdt.NewGCounter(5), Seen: 5})

@@ -222,11 +222,13 @@ func (t *Token) sawAll(c changes) map[string]cell {
 
 func (t *Token) has(path string) bool { _, ok := t.values[path]; return ok }
 
-// values are the cells of an image by path.
+// values are the cells of an image that hold a value, by path.
 func (img *image) values(p *plan) map[string]cell {
-	all := maps.Clone(img.entries)
-	if all == nil {
-		all = make(map[string]cell, len(img.slots))
+	all := make(map[string]cell, len(img.slots)+len(img.entries))
+	for path, c := range img.entries {
+		if c.val != nil { // else a CRDT value of which nothing is stored
+			all[path] = c
+		}
 	}
 	for i, c := range img.slots {
 		if c.val != nil {
