@@ -85,7 +85,12 @@ func (d *Documents) Replace(ctx context.Context, key string, from, to map[string
 		if err != nil {
 			return update{}, fmt.Errorf("to: %w", err)
 		}
-		return update{changes: diff(before, after), from: before.cells()}, nil
+		c := diff(before, after)
+		saw := make(map[string]cell, len(c))
+		for path := range c {
+			saw[path] = cell{val: before[path]}
+		}
+		return update{changes: c, from: saw}, nil
 	})
 }
 

@@ -257,6 +257,26 @@ func TestWhatADeleteDropsOfASetIsReported(t *testing.T) {
 	}
 }
 
+// What the writer did not see it does not take away: a field that another write made since
+// included.
+func TestAReplaceOfADocumentTakesAwayWhatTheWriterSaw(t *testing.T) {
+	s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("tags", fieldmerge.ORSet), fieldmerge.Field("hits", fieldmerge.PNCounter))
+	require.NoError(t, err)
+	d, err := fieldmerge.OpenDocuments(newStepped(s.Merger(), "a", 1), "d", s)
+	require.NoError(t, err)
+	_, err = d.Create(ctx(), key, map[string]any{"name": "n"})
+	require.NoError(t, err)
+	from, err := d.Get(ctx(), key)
+	require.NoError(t, err)
+	_, err = d.Update(ctx(), key, func(doc map[string]any) error { doc["tags"], doc["hits"] = []any{"x"}, 5; return nil })
+	require.NoError(t, err)
+	_, err = d.Replace(ctx(), key, from, map[string]any{"name": "n", "tags": []any{"y"}, "hits": 2})
+	require.NoError(t, err)
+	doc, err := d.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, map[string]any{"name": "n", "tags": []any{"x", "y"}, "hits": int64(7)}, doc)
+}
+
 func TestSetsAndListsOfDocuments(t *testing.T) {
 	s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("tags", fieldmerge.ORSet), fieldmerge.Field("lists.*", fieldmerge.List), fieldmerge.Field("on", fieldmerge.EWFlag))
 	require.NoError(t, err)
