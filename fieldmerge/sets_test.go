@@ -257,6 +257,38 @@ func TestWhatADeleteDropsOfASetIsReported(t *testing.T) {
 	}
 }
 
+// Each add is a write of its own: that the delete knew of another one with the same
+// element, and a newer one, does not say that it knew of this.
+func TestWhatADeleteDropsOfAnElementThatWasAddedTwiceIsReported(t *testing.T) {
+	s := cartSchema(t)
+	a, da := on(t, s, "a")
+	b, db := on(t, s, "b")
+	add := func(v *cart) error {
+		v.Tags.Add("x")
+		v.Lines, v.Open = []string{"l"}, true
+		return nil
+	}
+	_, err := da.Create(ctx(), key, cart{})
+	require.NoError(t, err)
+	b.join(t, a.state)
+	_, err = db.Update(ctx(), key, add)
+	require.NoError(t, err)
+	_, err = da.Update(ctx(), key, add)
+	require.NoError(t, err)
+	c := newStepped(s.Merger(), "c", 1)
+	c.join(t, a.state)
+	c.join(t, b.state)
+	_, err = da.Delete(ctx(), key)
+	require.NoError(t, err)
+	found := c.join(t, a.delta)
+	require.Len(t, found, 3)
+	for _, one := range found {
+		require.Equal(t, fieldwise.ConflictDelete, one.Kind)
+		require.Equal(t, b.origin, one.Loser.Version.Origin)
+	}
+	require.ElementsMatch(t, found, a.join(t, b.delta), "where the adds arrive late, they are the same")
+}
+
 // What the writer did not see it does not take away: a field that another write made since
 // included.
 func TestAReplaceOfADocumentTakesAwayWhatTheWriterSaw(t *testing.T) {

@@ -268,8 +268,8 @@ func (k body) newest(t Table, b []byte) (newest fieldwise.Version, err error) {
 }
 
 // Unseen lists what of a field is of writes that known, per origin the highest timestamp,
-// does not cover: of a register its values, of a set its elements, of a counter what each of
-// these origins counted in all.
+// does not cover: of a register its values, of a set its elements, each once for every write
+// that added it, of a counter what each of these origins counted in all.
 func Unseen(dst []fieldwise.Sibling, k Kind, t Table, body []byte, known map[fieldwise.Origin]fieldwise.Timestamp) ([]fieldwise.Sibling, error) {
 	form, ok := k.body()
 	if !ok {
@@ -283,12 +283,9 @@ func Unseen(dst []fieldwise.Sibling, k Kind, t Table, body []byte, known map[fie
 			return nil, err
 		}
 	case dots:
-		all, err := Elements(t, body)
-		if err != nil {
+		var err error
+		if dst, err = appendAdds(dst, t, body); err != nil {
 			return nil, err
-		}
-		for _, e := range all {
-			dst = append(dst, fieldwise.Sibling{Version: e.Version, Value: e.Value})
 		}
 	case counts:
 		origins := t.Origins()
@@ -312,6 +309,34 @@ func Unseen(dst []fieldwise.Sibling, k Kind, t Table, body []byte, known map[fie
 		}
 	}
 	return kept, nil
+}
+
+// appendAdds appends the elements of a set in the order of Compare, once under the version
+// of each write that added them. The mark that the set exists is none.
+func appendAdds(dst []fieldwise.Sibling, t Table, body []byte) ([]fieldwise.Sibling, error) {
+	if len(body) == 0 {
+		return dst, nil
+	}
+	first, origins := len(dst), t.Origins()
+	_, b, ok := Bin(body)
+	for ok && len(b) > 0 {
+		var k key
+		k, b, ok = cutKey(b)
+		for more := true; ok && more; {
+			var d dot
+			if d, b, ok = cutDot(b); !ok || d.index >= len(origins) {
+				return nil, malformed("element ends inside a dot")
+			}
+			if more = d.more; k.value[0] != Absent {
+				dst = append(dst, fieldwise.Sibling{Version: fieldwise.Version{Time: d.time, Origin: origins[d.index]}, Value: k.value})
+			}
+		}
+	}
+	if !ok {
+		return nil, malformed("element ends early")
+	}
+	slices.SortStableFunc(dst[first:], func(a, b fieldwise.Sibling) int { return Compare(a.Value, b.Value) })
+	return dst, nil
 }
 
 // Mechanism is the policy of the mechanisms that have one value for all readers: it shows it.
