@@ -21,10 +21,12 @@ type act struct {
 	shown  any  // what a reader saw before; nil if there was no record
 	live   bool // there was one
 
-	doing string
-	under *reading // the token
-	asks  document // what it sets, by path; a whole record stands at ""
-	want  any      // what the record shall show; nil where that is not known
+	doing  string
+	under  *reading // the token
+	base   any      // the record that it was made from; nil: what the region shows
+	asks   document // what it sets, by path; a whole record stands at ""
+	unsets []string // paths
+	want   any      // what the record shall show; nil where that is not known
 
 	settled string // a field that is to have one value now
 	chosen  string // that value, where chooses is set
@@ -83,26 +85,27 @@ func (a *act) do(k kind) (fieldwise.Receipt, error) {
 	switch k {
 	case create:
 		a.doing, a.want = "creates", a.sample()
+		a.asks = document{"": a.want}
 		return a.d.create(a.want)
 	case upsert:
 		a.doing, a.want = "upserts", a.follow(a.sample())
 		a.asks = document{"": a.want}
-		return a.d.upsert(func(any) any { return a.want })
+		return a.d.upsert(func(v any) any { return a.w.face.graft(v, a.want) })
 	case patch:
 		a.doing, a.under = "patches", a.sometimes()
 		p := a.patch()
-		a.asks = p.Set
+		a.asks, a.unsets = p.Set, p.Unset
 		return a.d.patch(p, a.under)
 	case put:
 		if a.under = a.token(); a.under != nil {
 			to := a.change(a.under.value)
-			a.doing, a.asks = "puts", document{"": to}
+			a.doing, a.base, a.asks = "puts", a.under.value, document{"": to}
 			return a.d.put(a.under, to)
 		}
 	case replace:
 		if from := a.token(); from != nil {
 			to := a.change(from.value)
-			a.doing, a.asks = "replaces", document{"": to}
+			a.doing, a.base, a.asks = "replaces", from.value, document{"": to}
 			return a.d.replace(from.value, to)
 		}
 	case resolve:
@@ -117,7 +120,7 @@ func (a *act) do(k kind) (fieldwise.Receipt, error) {
 	if a.under == nil {
 		a.want = to
 	}
-	return a.d.update(func(any) any { return to }, a.under)
+	return a.d.update(func(v any) any { return a.w.face.graft(v, to) }, a.under)
 }
 
 // resolve settles a field that has several values or, where there is none, any field.

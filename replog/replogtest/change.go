@@ -79,8 +79,14 @@ func (m *maker) field(r *rand.Rand, t reflect.Type, strategy string, plain bool)
 			v.SetMapIndex(entryKey(r, t), m.field(r, t.Elem(), each, plain))
 		}
 		return v
+	case isCRDT(t):
+		return m.literal(r, t)
 	}
-	return m.value(r, t, 0)
+	v := m.value(r, t, 0)
+	if mechanisms[fieldmerge.Strategy(strategy)].grows && v.CanInt() && v.Int() < 0 {
+		v.SetInt(-v.Int())
+	}
+	return v
 }
 
 func entryKey(r *rand.Rand, t reflect.Type) reflect.Value {

@@ -13,6 +13,7 @@ func (w *world) converged() {
 	shown := w.shown(first)
 	if live {
 		w.showsExtremes(first, want)
+		w.recordShowsMechanisms(first, want)
 	}
 	for _, r := range w.regions[1:] {
 		if !bytes.Equal(r.now.state, first.now.state) {

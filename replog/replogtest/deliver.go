@@ -49,7 +49,7 @@ func (w *world) heal() {
 		again = false
 		for _, r := range w.regions {
 			for _, id := range r.deliverable(nil) {
-				r.join(view{w.writes[id].delta, only(id)})
+				r.join(w.writes[id].view())
 				again = true
 				break
 			}
@@ -59,7 +59,7 @@ func (w *world) heal() {
 
 // arrives takes in one write of another region.
 func (r *region) arrives(id int) {
-	v := view{r.w.writes[id].delta, only(id)}
+	v := r.w.writes[id].view()
 	r.w.tell("%s receives %s", r, r.w.name(r.w.writes[id]))
 	r.observe(v)
 	r.join(v)

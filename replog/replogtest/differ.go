@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/value"
 )
 
@@ -18,8 +20,9 @@ import (
 func differ(where string, a, b reflect.Value) string { return comparison{}.differ(where, a, b) }
 
 type comparison struct {
-	all   bool // within a type with a codec of its own
-	depth int
+	all      bool // within a type with a codec of its own
+	depth    int
+	strategy string // of the field that is compared
 }
 
 const deepestComparison = 100 // ends cycles
@@ -28,6 +31,9 @@ func (c comparison) differ(where string, a, b reflect.Value) string {
 	t := a.Type()
 	if c.depth++; c.depth > deepestComparison {
 		return ""
+	}
+	if m, ok := mechanisms[fieldmerge.Strategy(c.strategy)]; ok {
+		return unless(bytes.Equal(m.normal(leafOf(a).val), m.normal(leafOf(b).val)), where, a, b)
 	}
 	if equal, ok := equalMethod(a); ok {
 		return unless(equal.Call([]reflect.Value{b})[0].Bool(), where, a, b)
@@ -76,8 +82,10 @@ func (c comparison) differStruct(where string, a, b reflect.Value) string {
 	t := a.Type()
 	whole := c
 	whole.all = c.all || hasCodec(t)
+	strategies := c.strategies(t)
 	for i := range t.NumField() {
 		f := t.Field(i)
+		whole.strategy = strategies[i]
 		if !whole.all && !stored(f) || f.Tag.Get("merge") == "-" {
 			continue
 		}
@@ -91,14 +99,51 @@ func (c comparison) differStruct(where string, a, b reflect.Value) string {
 	return ""
 }
 
+// wholeValue is the strategy of what is within a field that is one value.
+const wholeValue = "lww"
+
+// strategies are those of a struct's fields.
+func (c comparison) strategies(t reflect.Type) []string {
+	all := make([]string, t.NumField())
+	for i := range all {
+		all[i] = wholeValue
+		if f := t.Field(i); f.Anonymous && f.Tag.Get("merge") == "" {
+			all[i] = "nested"
+		}
+	}
+	if c.strategy != "" && c.strategy != "nested" {
+		return all
+	}
+	for _, f := range fieldsOf(t) {
+		if len(f.index) == 1 {
+			all[f.index[0]] = f.strategy
+		}
+	}
+	return all
+}
+
+// differMap leaves out entries that are not stored, such as one that counts zero.
 func (c comparison) differMap(where string, a, b reflect.Value) string {
+	if each, ok := strings.CutPrefix(c.strategy, "each="); ok {
+		c.strategy = each
+	} else {
+		c.strategy = wholeValue
+	}
+	m, other := mechanisms[fieldmerge.Strategy(c.strategy)]
+	none := func(v reflect.Value) bool {
+		if !other || !v.IsValid() {
+			return absent(v)
+		}
+		val := leafOf(v).val
+		return val == nil || m.kind == lattice.KindCounter && number(val).Sign() == 0
+	}
 	keys := append(a.MapKeys(), b.MapKeys()...)
 	slices.SortFunc(keys, func(x, y reflect.Value) int { return cmp.Compare(fmt.Sprint(x), fmt.Sprint(y)) })
 	for _, k := range keys {
 		x, y := a.MapIndex(k), b.MapIndex(k)
 		at := fmt.Sprintf("%s[%v]", where, k)
 		switch {
-		case absent(x) && absent(y):
+		case none(x) && none(y):
 			continue
 		case !x.IsValid():
 			return fmt.Sprintf("%s: no entry, and %s", at, goText(y))

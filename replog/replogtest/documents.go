@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/value"
 )
 
@@ -105,10 +107,11 @@ func pathUnder(r *rand.Rand, pattern string) []string {
 	return path
 }
 
-// put sets a path to some value; a field of max or min above it is the end of it.
+// put sets a path to some value; a field above it whose mechanism needs one value is the
+// end of it.
 func (f *documents) put(r *rand.Rand, doc document, path []string) {
 	for i, k := range path {
-		if i == len(path)-1 || f.ordered(path[:i+1]) {
+		if i == len(path)-1 || f.ordered(path[:i+1]) || f.other(path[:i+1]) != 0 {
 			doc[k] = f.value(r, path[:i+1], 0)
 			return
 		}
@@ -127,7 +130,24 @@ func (f *documents) ordered(path []string) bool {
 	return ok
 }
 
+// other is the mechanism of the field at a path, zero for a register.
+func (f *documents) other(path []string) lattice.Kind {
+	return mechanisms[f.strategy(fieldmerge.JoinPath(path...))].kind
+}
+
 func (f *documents) value(r *rand.Rand, path []string, depth int) any {
+	switch f.other(path) {
+	case lattice.KindCounter:
+		return int64(r.IntN(4))
+	case lattice.KindFlag:
+		return r.IntN(2) == 0
+	case lattice.KindSet, lattice.KindList:
+		list := make([]any, r.IntN(3))
+		for i := range list {
+			list[i] = []any{"a", "b", "c", int64(1)}[r.IntN(4)]
+		}
+		return list
+	}
 	if f.ordered(path) {
 		return []any{int64(0), int64(1), int64(2), int64(3), 1.5}[r.IntN(5)]
 	}
@@ -168,6 +188,28 @@ func (f *documents) at(v any, path []string) []byte {
 	encoded, _ := value.Append(nil, v)
 	return encoded
 }
+
+func (f *documents) leaves(path string, v any) map[string]leaf {
+	all := make(map[string]leaf)
+	segments, _ := fieldmerge.SplitPath(path)
+	if path == "" {
+		segments = nil
+	}
+	f.addLeaves(all, segments, v)
+	return all
+}
+
+func (f *documents) addLeaves(all map[string]leaf, path []string, v any) {
+	if doc, ok := v.(document); ok {
+		for k, inner := range doc {
+			f.addLeaves(all, append(slices.Clone(path), k), inner)
+		}
+	} else if len(path) > 0 && f.other(path) != 0 {
+		all[fieldmerge.JoinPath(path...)] = leafOf(reflect.ValueOf(v))
+	}
+}
+
+func (f *documents) graft(_, v any) any { return v }
 
 func (f *documents) strategy(path string) fieldmerge.Strategy { return f.schema.Strategy(path) }
 
@@ -233,10 +275,11 @@ func (f *documents) patch(r *rand.Rand, v any) fieldmerge.Patch {
 }
 
 func (f *documents) differ(a, b any) string {
-	return differDocument("", a.(document), b.(document))
+	return f.differDocument(nil, a.(document), b.(document))
 }
 
-func differDocument(where string, a, b document) string {
+// differDocument leaves out a counter of zero, which is not stored.
+func (f *documents) differDocument(above []string, a, b document) string {
 	keys := maps.Clone(a)
 	if keys == nil {
 		keys = make(document)
@@ -245,14 +288,18 @@ func differDocument(where string, a, b document) string {
 	for _, k := range slices.Sorted(maps.Keys(keys)) {
 		x, inA := a[k]
 		y, inB := b[k]
-		at := where + fieldmerge.JoinPath(k)
+		path := append(slices.Clone(above), k)
+		at := fieldmerge.JoinPath(path...)
 		mx, isX := x.(document)
 		my, isY := y.(document)
+		m, other := mechanisms[f.strategy(at)]
+		nx, ny := m.normal(leafOf(reflect.ValueOf(x)).val), m.normal(leafOf(reflect.ValueOf(y)).val)
 		switch {
 		case isX && isY:
-			if d := differDocument(at+".", mx, my); d != "" {
+			if d := f.differDocument(path, mx, my); d != "" {
 				return d
 			}
+		case other && bytes.Equal(nx, ny) && (inA == inB || m.kind == lattice.KindCounter):
 		case !inA:
 			return fmt.Sprintf("%s: nothing, and %v", at, y)
 		case !inB:

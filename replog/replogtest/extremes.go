@@ -65,6 +65,7 @@ func (w *world) showsExtremes(r *region, record any) {
 
 // onward moves the fields of max and min of records that were drawn beyond those of a
 // record that they are to follow, since a write that goes back is refused. Some go back.
+// Fields that are no registers become what those of that record are after a change.
 type onward struct {
 	r     *rand.Rand
 	steps bool // values may be made that were not drawn
@@ -96,6 +97,12 @@ func (o onward) record(now, drawn reflect.Value) reflect.Value {
 func (o onward) field(now, drawn reflect.Value, strategy string) reflect.Value {
 	if e, ok := extremeOf(fieldmerge.Strategy(strategy)); ok {
 		return o.value(e, now, drawn)
+	}
+	if m, ok := mechanisms[fieldmerge.Strategy(strategy)]; ok {
+		if isCRDT(now.Type()) {
+			return o.acted(now, drawn)
+		}
+		return o.plain(m, now, drawn)
 	}
 	each, isMap := strings.CutPrefix(strategy, "each=")
 	switch {
@@ -196,8 +203,16 @@ func (o onward) document(strategy func(path string) fieldmerge.Strategy, where [
 			continue
 		}
 		path := append(slices.Clone(where), k)
-		if e, ok := extremeOf(strategy(fieldmerge.JoinPath(path...))); ok {
+		s := strategy(fieldmerge.JoinPath(path...))
+		if e, ok := extremeOf(s); ok {
 			v[k] = o.any(e, old, drawn[k])
+			continue
+		}
+		if m, ok := mechanisms[s]; ok {
+			was, one := reflect.ValueOf(old), reflect.ValueOf(drawn[k])
+			if was.IsValid() && one.IsValid() && was.Type() == one.Type() {
+				v[k] = o.plain(m, was, one).Interface()
+			}
 			continue
 		}
 		oldMap, isMap := old.(document)

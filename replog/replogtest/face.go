@@ -25,6 +25,8 @@ type face interface {
 	follow(r *rand.Rand, now, v any) any        // v, its fields of max and min mostly beyond those of now
 	patch(r *rand.Rand, v any) fieldmerge.Patch // of one field, to what v has there
 	at(v any, path []string) []byte             // what a record, or a value, has at a path, encoded
+	leaves(path string, v any) map[string]leaf  // the fields that are no registers of a value that stands at a path
+	graft(now, v any) any                       // v as an update can write it that was given now
 	strategy(path string) fieldmerge.Strategy
 	ranks() []fieldwise.Region
 	differ(a, b any) string // where two records differ; empty: nowhere
@@ -189,7 +191,7 @@ func (f *typed[T]) change(r *rand.Rand, v any, plain bool) any {
 	for range changesOfWrite(r, plain) {
 		to = change(r, to, f.onward(r).record(to, reflect.ValueOf(f.sample(r, false))))
 	}
-	return to.Interface()
+	return f.graft(v, to.Interface())
 }
 
 func (f *typed[T]) onward(r *rand.Rand) onward { return onward{r, f.made == nil} }
@@ -201,6 +203,21 @@ func (f *typed[T]) follow(r *rand.Rand, now, v any) any {
 func (f *typed[T]) patch(r *rand.Rand, v any) fieldmerge.Patch { return patchOf(r, reflect.ValueOf(v)) }
 
 func (f *typed[T]) at(v any, path []string) []byte { return at(reflect.ValueOf(v), path) }
+
+func (f *typed[T]) leaves(path string, v any) map[string]leaf {
+	all, rv := make(map[string]leaf), reflect.ValueOf(v)
+	switch _, ok := mechanisms[f.strategy(path)]; {
+	case path == "":
+		eachLeaf(nil, rv, func(path string, v reflect.Value) { all[path] = leafOf(v) })
+	case ok:
+		all[path] = leafOf(rv)
+	}
+	return all
+}
+
+func (f *typed[T]) graft(now, v any) any {
+	return graft(reflect.ValueOf(now), reflect.ValueOf(v)).Interface()
+}
 
 func (f *typed[T]) strategy(path string) fieldmerge.Strategy { return f.schema.Strategy(path) }
 

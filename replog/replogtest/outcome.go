@@ -36,6 +36,7 @@ func (a *act) outcome(receipt fieldwise.Receipt, err error) {
 	if made != nil {
 		a.goesOn(made)
 	}
+	a.didAll()
 	a.isSettled()
 	a.roundTrip()
 	if a.rnd.IntN(4) == 0 {
@@ -78,7 +79,7 @@ func (a *act) noOp() {
 	if _, live := w.get(a.r); !live {
 		return
 	}
-	w.made, a.doing, a.under = nil, unchanged, nil
+	w.made, a.doing, a.under, a.base, a.asks, a.unsets = nil, unchanged, nil, nil, nil, nil
 	receipt, err := a.d.update(func(v any) any { return v }, nil)
 	switch {
 	case err != nil:
@@ -116,8 +117,8 @@ func (a *act) keptTheRest(made *write) {
 	}
 }
 
-// goesBack demands of a refusal that the write does go back in the field of max or min that
-// is named.
+// goesBack demands of a refusal that the write does go back in the field that is named, one
+// of max or min or one that only grows.
 func (a *act) goesBack(err error) {
 	w := a.w
 	named := (*fieldmerge.FieldError)(nil)
@@ -125,6 +126,13 @@ func (a *act) goesBack(err error) {
 		w.fail(oracleErrors, "%s %s the record%s: the error names no field: %v", a.r, a.doing, a.underText(), err)
 	}
 	w.tell("%s %s the record%s, and is refused: %v", a.r, a.doing, a.underText(), named)
+	if e, ok := a.edits()[named.Field]; ok {
+		if !e.grows || !e.goesBack() {
+			w.fail(oracleErrors, "%s %s the record%s and is refused, and does not go back in %s from %s to %s: %v", a.r, a.doing, a.underText(),
+				fieldText(named.Field), mechanismText(e.mechanism, e.from), mechanismText(e.mechanism, e.to), err)
+		}
+		return
+	}
 	e, ok := w.extreme(named.Field)
 	asked, now := a.asked(named.Field), best(e, a.siblings(a.before.state, named.Field))
 	if !ok || asked == nil || now == nil || !e.Beyond(now, asked) {
@@ -172,7 +180,8 @@ func (a *act) goesOn(made *write) {
 }
 
 // reallyChanged demands of a refusal that this region did change what it names since
-// the token's read. A patch of a group's field rests on the others, whoever changed them.
+// the token's read. A patch of a group's field rests on the others, whoever changed them,
+// and so does a list that is too large for a token.
 func (a *act) reallyChanged(e *fieldmerge.ChangedError) {
 	anybody := a.doing == "patches" || a.doing == "settles"
 	since := slices.DeleteFunc(slices.Clone(a.w.order), func(x *write) bool {
@@ -182,7 +191,11 @@ func (a *act) reallyChanged(e *fieldmerge.ChangedError) {
 		a.w.fail(oracleTokens, "%s refuses a delete since the record was created there, and nobody created it there since the token was read", a.r)
 	}
 	for _, f := range e.Fields {
-		if !slices.ContainsFunc(since, func(x *write) bool { return x.deletes || x.touches(f.Path) }) {
+		among := since
+		if f.Hashed {
+			among = slices.DeleteFunc(slices.Clone(a.w.order), func(x *write) bool { return a.under.held.has(x.id()) })
+		}
+		if !slices.ContainsFunc(among, func(x *write) bool { return x.deletes || x.touches(f.Path) }) {
 			a.w.fail(oracleTokens, "%s refuses a write since %s changed there, and nobody changed it there since the token was read", a.r, fieldText(f.Path))
 		}
 	}

@@ -20,7 +20,14 @@ func (w *world) read(r *region) {
 	if err != nil {
 		w.fail(oracleErrors, "%s cannot be read: %v", r, err)
 	}
-	r.reads = append(r.reads, reading{step: w.step.id, value: v, token: token, held: r.now.held, knew: w.closure(r.now.held), line: w.tell("somebody reads the record in %s", r)})
+	seen, err := seenIn(r.now.state)
+	if err != nil {
+		w.fail(oracleErrors, "%s cannot be read: %v", r, err)
+	}
+	r.reads = append(r.reads, reading{
+		step: w.step.id, value: v, token: token, held: r.now.held, knew: w.closure(r.now.held), seen: seen,
+		line: w.tell("somebody reads the record in %s", r),
+	})
 }
 
 // reading chooses something that was read earlier, here or, seldom, in another region.

@@ -39,6 +39,7 @@ type region struct {
 type view struct {
 	state []byte
 	held  set
+	shall holding // what the state shall come to
 }
 
 // reading is what a caller read and still holds.
@@ -48,6 +49,7 @@ type reading struct {
 	token fieldmerge.Token
 	held  set // of the writes that were in the state
 	knew  set // those, and all that was known to them
+	seen  map[fieldwise.Origin]fieldwise.Timestamp
 	line  int // of the story
 }
 
@@ -103,14 +105,12 @@ func (r *region) Write(_ context.Context, _ string, change func(dst, state []byt
 		w.fail(oracleErrors, "one step wrote twice")
 	}
 	made.doing = w.act.doing
-	if w.act.under != nil {
-		made.knew = w.act.under.knew
-	}
 	w.made = made
 	w.tellWrite(made)
 	w.writes[made.id()] = made
 	w.order = append(w.order, made)
-	r.join(view{delta, only(made.id())})
+	made.comes = made.shall(r.now.shall)
+	r.join(made.view())
 	r.seq++
 	return fieldwise.Receipt{Origin: r.origin, Seq: r.seq, Time: at.Time}, nil
 }
@@ -137,11 +137,16 @@ func (r *region) join(v view) {
 	w.checkPair(before, arrives, joined)
 	w.checkTriple(before, arrives, joined)
 	r.past = append(r.past, r.now)
-	r.now, r.shown = view{joined, r.now.held | v.held}, nil
+	dropped := r.now.shall
+	if v.shall.life < dropped.life {
+		dropped = v.shall
+	}
+	r.now, r.shown = view{joined, r.now.held | v.held, r.now.shall.join(v.shall)}, nil
 	w.met = append(w.met, v.state, joined)
 	for i := range found {
-		w.reported(r, found[i])
+		w.reported(r, found[i], dropped)
 	}
+	w.showsMechanisms(r)
 }
 
 // observe moves the clock, as the log does with what arrives.

@@ -4,8 +4,9 @@ import (
 	"github.com/fieldwise/fieldwise"
 )
 
-// reported checks a report right after the join that made it.
-func (w *world) reported(r *region, c fieldwise.Conflict) {
+// reported checks a report right after the join that made it, and that dropped something
+// if one side was deleted.
+func (w *world) reported(r *region, c fieldwise.Conflict, dropped holding) {
 	c.Domain, c.Key = domainName, key
 	w.reports = append(w.reports, report{c, r})
 	w.tellReport(r, &c)
@@ -17,6 +18,10 @@ func (w *world) reported(r *region, c fieldwise.Conflict) {
 		w.fail(oracleReports, "%s reports a loser that nobody wrote: %v", r, c.Loser.Version)
 	}
 	if loser.bare && c.Field == "" {
+		return
+	}
+	if m, ok := w.mechanism(c.Field); ok {
+		w.reportedOther(r, &c, m, loser, dropped)
 		return
 	}
 	wrote, ok := loser.effects[c.Field]

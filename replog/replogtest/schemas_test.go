@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/replog/replogtest"
 )
@@ -266,6 +267,90 @@ func TestSurvivalOfMaxInDocuments(t *testing.T) {
 		fieldmerge.Field("best", fieldmerge.Max), fieldmerge.Field("address.zip", fieldmerge.Min), fieldmerge.Field("low.**", fieldmerge.Min))
 	require.NoError(t, err)
 	checkDocuments(t, schema, histories(t))
+}
+
+type visits struct {
+	Name   string                    `merge:"name,lww"`
+	Logins crdt.GCounter             `merge:"logins,gcounter"`
+	Score  crdt.PNCounter            `merge:"score,pncounter"`
+	Stock  int                       `merge:"stock,pncounter"`
+	Seen   uint32                    `merge:"seen,gcounter"`
+	Pages  map[string]page           `merge:"pages,each=nested"`
+	Votes  map[string]int            `merge:"votes,each=pncounter"`
+	Hits   map[string]crdt.PNCounter `merge:"hits,each=pncounter"`
+	Inner  *page                     `merge:"inner,nested"`
+}
+
+type page struct {
+	Title string         `merge:"title,lww"`
+	Likes crdt.PNCounter `merge:"likes,pncounter"`
+	Views int            `merge:"views,gcounter"`
+}
+
+func TestSurvivalOfCounters(t *testing.T) {
+	t.Parallel()
+	checkSchema(t, schemaOf[visits](t), histories(t))
+}
+
+type basket struct {
+	Tags   crdt.ORSet[string]         `merge:"tags,orset"`
+	Seen   crdt.GSet[int]             `merge:"seen,gset"`
+	Opted  crdt.EWFlag                `merge:"opted,ewflag"`
+	Labels []string                   `merge:"labels,orset"`
+	Badges []int                      `merge:"badges,gset"`
+	Open   bool                       `merge:"open,ewflag"`
+	Groups map[string]crdt.ORSet[int] `merge:"groups,each=orset"`
+	Inner  choices                    `merge:"inner,nested"`
+	More   map[string]*choices        `merge:"more,each=nested"`
+	Name   string                     `merge:"name,lww"`
+}
+
+type choices struct {
+	Flags crdt.EWFlag      `merge:"flag,ewflag"`
+	Zones crdt.ORSet[plan] `merge:"zones,orset"`
+	Best  int              `merge:"best,max"`
+}
+
+func TestSurvivalOfSetsAndFlags(t *testing.T) {
+	t.Parallel()
+	checkSchema(t, schemaOf[basket](t), histories(t))
+}
+
+type script struct {
+	Lines []string         `merge:"lines,list"`
+	Steps map[string][]int `merge:"steps,each=list"`
+	Part  *part            `merge:"part,nested"`
+	Name  string           `merge:"name,lww"`
+}
+
+type part struct {
+	Items []plan `merge:"items,list"`
+	Count int    `merge:"count,pncounter"`
+}
+
+func TestSurvivalOfLists(t *testing.T) {
+	t.Parallel()
+	checkSchema(t, schemaOf[script](t), histories(t))
+}
+
+func TestSurvivalOfCountersAndSetsInDocuments(t *testing.T) {
+	t.Parallel()
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW),
+		fieldmerge.Field("tags", fieldmerge.ORSet), fieldmerge.Field("score.*", fieldmerge.PNCounter), fieldmerge.Field("hits", fieldmerge.GCounter),
+		fieldmerge.Field("address.zip", fieldmerge.GSet), fieldmerge.Field("lists.*", fieldmerge.List), fieldmerge.Field("on", fieldmerge.EWFlag))
+	require.NoError(t, err)
+	checkDocuments(t, schema, histories(t))
+}
+
+func TestSurvivalOfCountersAndSetsWithASampleOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	o := histories(t)
+	o.Sample = func(r *rand.Rand) any {
+		words := []string{"one", "two", "three", "four"}
+		some := words[r.IntN(3):]
+		return basket{Tags: crdt.NewORSet(some...), Labels: some, Badges: []int{r.IntN(5), r.IntN(5)}, Open: r.IntN(2) == 0, Name: words[r.IntN(4)]}
+	}
+	checkSchema(t, schemaOf[basket](t), o)
 }
 
 func TestSurvivalOfTypesWithCodecs(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/value"
 )
 
@@ -219,19 +220,124 @@ func (w *world) recordText(r *region) (text string) {
 
 // tellWrite adds a write to the story.
 func (w *world) tellWrite(x *write) {
-	what := effectsText(x.effects)
+	what := " " + effectsText(x.effects)
+	if others := w.doesText(x); len(others) > 0 {
+		what += ", " + others
+		if len(x.effects) == 0 {
+			what = ": " + others
+		}
+	}
 	switch {
 	case x.deletes:
-		what = "the record"
+		what = " the record"
 	case x.bare:
-		what = "a record without fields"
+		what = " a record without fields"
 	}
 	under := ""
 	if w.act != nil && w.act.under != nil {
 		under = w.act.underText()
 	}
-	x.line = w.tell("%s %s %s%s, knowing of %s", x.region, x.doing, what, under, w.writesText(x.knew))
+	x.line = w.tell("%s %s%s%s, knowing of %s", x.region, x.doing, what, under, w.writesText(x.knew))
 	w.lines[len(w.lines)-1].at = timeText(x.version.Time)
+}
+
+// doesText tells what a write does to fields that are no registers.
+func (w *world) doesText(x *write) string {
+	var all []string
+	for _, path := range slices.Sorted(maps.Keys(x.does)) {
+		f := x.does[path]
+		all = append(all, f.text(path))
+	}
+	return strings.Join(all, ", ")
+}
+
+func (f *effect) text(path string) string {
+	name := fieldText(path)
+	if f.kind == lattice.KindCounter {
+		counts := fmt.Sprintf("counts %+d", f.amount)
+		switch {
+		case f.resets && f.amount.Sign() == 0:
+			return "resets " + name
+		case f.resets:
+			return "resets " + name + " and " + counts
+		}
+		return counts + " to " + name
+	}
+	added, removed, renewed := f.elements()
+	if f.kind == lattice.KindFlag {
+		if len(f.added) > 0 {
+			return "turns " + name + " on"
+		}
+		return "turns " + name + " off"
+	}
+	var all []string
+	for _, one := range []struct {
+		does, at string
+		values   []string
+	}{{"adds ", " to ", added}, {"removes ", " from ", removed}, {"renews ", " in ", renewed}} {
+		if len(one.values) == 0 {
+			continue
+		}
+		text := one.does + strings.Join(one.values, " ")
+		if len(all) == 0 {
+			text += one.at + name
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
+}
+
+// elements are those that a write adds, that it removes, and that were there before and
+// are put there anew.
+func (f *effect) elements() (added, removed, renewed []string) {
+	is := func(all []dot, d dot) bool {
+		return slices.ContainsFunc(all, func(other dot) bool { return other.value == d.value && other.occurrence == d.occurrence })
+	}
+	for _, d := range f.added {
+		if is(f.gone, d) {
+			renewed = append(renewed, valueText(d.value))
+		} else {
+			added = append(added, valueText(d.value))
+		}
+	}
+	for i, d := range f.gone {
+		if !is(f.added, d) && !is(f.gone[:i], d) {
+			removed = append(removed, valueText(d.value))
+		}
+	}
+	return added, removed, renewed
+}
+
+// dotText is what one write put into a field.
+func (w *world) dotText(path string, d dot) string {
+	if d.value == "" {
+		return fmt.Sprintf("%+d", w.writes[d.write].counted[path])
+	}
+	return valueText(d.value)
+}
+
+// dotsText tells where what a field holds comes from.
+func (w *world) dotsText(path string, all dots) string {
+	var texts []string
+	for _, d := range slices.SortedFunc(maps.Keys(all), dot.compare) {
+		text := fmt.Sprintf("%s of %s", w.dotText(path, d), w.name(w.writes[d.write]))
+		if !all[d] {
+			text += ", taken back"
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// mechanismText is the value of a field that is no register.
+func mechanismText(m mechanism, val []byte) string {
+	if m.kind == lattice.KindCounter {
+		return number(val).String()
+	}
+	if val == nil {
+		return "nothing"
+	}
+	return valueText(string(val))
 }
 
 func (a *act) underText() string {

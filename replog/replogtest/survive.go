@@ -9,12 +9,16 @@ import (
 // knew of it took its place, or that a report names it: by each region that took in the
 // writes one by one, for full states tell of no conflict that others settled.
 func (w *world) survived() {
+	by := func(r *region, silence string, counts func(report) bool) {
+		w.survivedBy(silence, counts)
+		w.mechanismsSurvived(r, silence, counts)
+	}
 	if w.history.chaos {
-		w.survivedBy("no report names it", func(report) bool { return true })
+		by(w.regions[0], "no report names it", func(report) bool { return true })
 		return
 	}
 	for _, r := range w.regions {
-		w.survivedBy("no report of "+r.String()+" names it", func(rep report) bool { return rep.region == r })
+		by(r, "no report of "+r.String()+" names it", func(rep report) bool { return rep.region == r })
 	}
 }
 
@@ -79,8 +83,8 @@ func (w *world) overtakes(r *report, x *write, val string) bool {
 	return ok && val != unset && y != nil && y.life == x.life && r.Loser.Value != nil && e.Beyond(r.Loser.Value, []byte(val))
 }
 
-// concurrent counts pairs of writes that gave one field different values without
-// knowing of each other.
+// concurrent counts pairs of writes that gave one field different values, or that counted
+// or changed elements in one, without knowing of each other.
 func (w *world) concurrent() (n int) {
 	for i, x := range w.order {
 		for _, y := range w.order[:i] {
@@ -89,6 +93,11 @@ func (w *world) concurrent() (n int) {
 			}
 			for path, val := range x.effects {
 				if other, ok := y.effects[path]; ok && other != val {
+					n++
+				}
+			}
+			for path := range x.does {
+				if _, ok := y.does[path]; ok {
 					n++
 				}
 			}

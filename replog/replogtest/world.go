@@ -14,6 +14,7 @@ const (
 	oracleConverge  = "convergence"
 	oracleSurvival  = "survival"
 	oracleRoundTrip = "round trip"
+	oracleSums      = "sums and elements"
 	oracleNoOp      = "no-op"
 	oracleReports   = "true reports"
 	oracleTokens    = "tokens"

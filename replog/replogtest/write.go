@@ -2,6 +2,8 @@ package replogtest
 
 import (
 	"fmt"
+	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/fieldwise/fieldwise"
@@ -23,16 +25,21 @@ type write struct {
 	version fieldwise.Version
 	doing   string // "creates"
 	delta   []byte
-	past    set // what comes before it in the log: what its region held, and all before that
-	knew    set // what it takes the place of knowingly: its past, or what its token showed
-	line    int // of the story
+	past    set                                      // what comes before it in the log: what its region held, and all before that
+	knew    set                                      // what it takes the place of knowingly: its past, or what its token showed
+	seen    map[fieldwise.Origin]fieldwise.Timestamp // what its token showed; nil: it has none
+	line    int                                      // of the story
 
 	changes
+	does    map[string]effect   // to fields that are no registers, by path
+	counted map[string]*big.Int // in counters, by path
+	comes   holding             // what the delta shall come to
 }
 
 // changes are what a delta does to a record.
 type changes struct {
-	effects map[string]string // by path: the encoded value, or unset
+	effects map[string]string // of registers, by path: the encoded value, or unset
+	others  []string          // the paths of fields that are no registers
 	bare    bool              // it creates a record without fields
 	deletes bool
 	life    uint64 // of the record: odd, and higher each time that it is created again
@@ -43,11 +50,26 @@ func newWrite(s *step, r *region, at fieldwise.Version, delta []byte) (*write, e
 	made := &write{step: s, region: r, version: at, delta: delta, past: r.w.closure(r.now.held)}
 	made.knew = made.past
 	var err error
-	made.changes, err = changesOf(delta)
-	return made, err
+	if made.changes, err = changesOf(delta); err != nil {
+		return nil, err
+	}
+	if under := r.w.act.under; under != nil {
+		made.knew, made.seen = under.knew, under.seen
+	}
+	if made.does, err = r.w.act.effectsOf(made); err != nil {
+		return nil, err
+	}
+	made.counted = make(map[string]*big.Int)
+	for path, f := range made.does {
+		made.counted[path] = f.amount
+	}
+	return made, nil
 }
 
 func (w *write) id() int { return w.step.id }
+
+// view is the delta as it arrives elsewhere.
+func (w *write) view() view { return view{w.delta, only(w.id()), w.comes} }
 
 // changesOf takes a delta apart. What is expected of a write comes from the bytes, so
 // that it does not come from the code that reads records.
@@ -62,6 +84,10 @@ func changesOf(delta []byte) (changes, error) {
 		fields = rest
 		if f.Kind == lattice.KindCreated {
 			c.bare = true
+			continue
+		}
+		if !f.Kind.Registers() {
+			c.others = append(c.others, string(f.Name))
 			continue
 		}
 		var siblings []fieldwise.Sibling
@@ -88,20 +114,29 @@ func pathsOf(state []byte) (paths []string, live bool, err error) {
 	return paths, live, err
 }
 
-// siblingsAt lists the values of a field that are current in a state. Under one schema a
-// field is of one kind.
+// siblingsAt lists the values of a field that are current in a state: one at most where it
+// is no register. Under one schema a field is of one kind.
 func siblingsAt(state []byte, path string) ([]fieldwise.Sibling, error) {
+	table, f, err := fieldAt(state, path)
+	if err != nil || f.Body == nil {
+		return nil, err
+	}
+	return lattice.Read(nil, f.Kind, table, f.Body)
+}
+
+// fieldAt finds a field of a live record; without a body there is none.
+func fieldAt(state []byte, path string) (table lattice.Table, f lattice.Field, err error) {
 	table, fields, live, err := cutState(state)
 	for err == nil && live && len(fields) > 0 {
 		f, rest, ok := lattice.CutField(fields)
 		if !ok {
-			return nil, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
+			return nil, lattice.Field{}, fmt.Errorf("%w: field ends early", fieldwise.ErrMalformed)
 		}
 		if fields = rest; f.Kind != lattice.KindCreated && string(f.Name) == path {
-			return lattice.Siblings(nil, table, f.Body)
+			return table, f, nil
 		}
 	}
-	return nil, err
+	return table, lattice.Field{}, err
 }
 
 // lifeOf is zero where the record was never created.
@@ -127,7 +162,7 @@ func cutState(state []byte) (table lattice.Table, fields []byte, live bool, err 
 
 // touches reports whether w set or unset something at the path, above or below it.
 func (w *write) touches(path string) bool {
-	if _, ok := w.effects[path]; ok {
+	if _, ok := w.effects[path]; ok || slices.Contains(w.others, path) {
 		return true
 	}
 	for p := range w.effects {
