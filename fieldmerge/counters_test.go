@@ -216,6 +216,52 @@ func TestATokenOfACounterThatCountedNothingIsReadBack(t *testing.T) {
 	require.EqualValues(t, 2, x.Likes.Value())
 }
 
+// A reset takes back what its region counted as a whole, and so has to know of all of it.
+func TestAResetUnderATokenThatWasOvertakenIsRefused(t *testing.T) {
+	s := visitsSchema(t)
+	a, da := on(t, s, "a")
+	b, db := on(t, s, "b")
+	_, err := da.Create(ctx(), key, visits{Score: crdt.NewPNCounter(5), Stock: 5})
+	require.NoError(t, err)
+	b.join(t, a.state)
+	_, token, err := da.Read(ctx(), key)
+	require.NoError(t, err)
+	count := func(d *fieldmerge.Domain[visits]) {
+		_, err := d.Update(ctx(), key, func(v *visits) error { v.Score.Inc(1); v.Stock++; return nil })
+		require.NoError(t, err)
+	}
+	resets := map[string]func() error{
+		"by a method": func() error {
+			_, err := da.Update(ctx(), key, func(v *visits) error { v.Score.Reset(); v.Score.Inc(1); return nil }, fieldmerge.IfMatch(token))
+			return err
+		},
+		"by a patch": func() error {
+			_, err := da.Patch(ctx(), key, fieldmerge.Patch{Unset: []string{"stock"}}, fieldmerge.IfMatch(token))
+			return err
+		},
+	}
+	count(da)
+	state := a.state
+	for name, reset := range resets {
+		require.ErrorIs(t, reset(), fieldmerge.ErrChanged, name)
+		require.Equal(t, state, a.state, name)
+	}
+	_, err = da.Update(ctx(), key, func(v *visits) error { v.Score.Inc(1); v.Stock++; return nil }, fieldmerge.IfMatch(token))
+	require.NoError(t, err, "counting on is no reset")
+
+	_, token, err = da.Read(ctx(), key)
+	require.NoError(t, err)
+	count(db)
+	a.join(t, b.state)
+	for name, reset := range resets {
+		require.NoError(t, reset(), name)
+	}
+	v, err := da.Get(ctx(), key)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, v.Score.Value(), "what b counted since stays")
+	require.EqualValues(t, 1, v.Stock)
+}
+
 func TestAGCounterOnlyGrows(t *testing.T) {
 	site, d := on(t, visitsSchema(t), "a")
 	_, err := d.Create(ctx(), key, visits{Logins: crdt.NewGCounter(5), Seen: 5})

@@ -93,6 +93,14 @@ func (u *update) edit(r *rules, path string, k lattice.Kind, now, val []byte) la
 	return e
 }
 
+// resets reports whether the update takes back what was counted in a field that is a
+// counter: of its own region all of it.
+func (u *update) resets(path string) bool {
+	intents := u.intents[path]
+	return len(intents) == 0 && u.changes[path] == nil ||
+		slices.ContainsFunc(intents, func(in lattice.Intent) bool { return in.Op == lattice.OpReset })
+}
+
 // isNoOp reports whether an edit changes nothing.
 func isNoOp(e lattice.Edit) bool {
 	return len(e.Intents) == 0 && bytes.Equal(e.From, e.To) && (e.From == nil) == (e.To == nil)
@@ -140,14 +148,14 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 	var changed []string
 	err = c.each(r, t, fields, func(path string, k lattice.Kind, val, register []byte) error {
 		from := at.Origin.Region
-		rests := u.rests[path]
+		rests, replaces := u.rests[path], k.Registers()
 		if !k.Registers() {
-			rests = u.from[path].hash != nil
+			rests, replaces = u.from[path].hash != nil, k == lattice.KindCounter && u.resets(path)
 		}
 		if rests {
 			from = ""
 		}
-		if u.token != nil && (rests || k.Registers()) && u.token.missed(t, k, register, from) {
+		if u.token != nil && (rests || replaces) && u.token.missed(t, k, register, from) {
 			changed = append(changed, path)
 			return nil
 		}
