@@ -163,11 +163,20 @@ func patchOf(r *rand.Rand, from reflect.Value) fieldmerge.Patch {
 				from = e
 				continue
 			}
-			return patchTo(path, e)
+			return patchLeaf(r, path, e, each)
 		default:
-			return patchTo(path, v)
+			return patchLeaf(r, path, v, f.strategy)
 		}
 	}
+}
+
+// patchLeaf is a patch of a field that is one value. What was counted or added goes only by
+// that.
+func patchLeaf(r *rand.Rand, path []string, v reflect.Value, strategy string) fieldmerge.Patch {
+	if _, ok := mechanisms[fieldmerge.Strategy(strategy)]; ok && r.IntN(5) == 0 {
+		return fieldmerge.Patch{Unset: []string{fieldmerge.JoinPath(path...)}}
+	}
+	return patchTo(path, v)
 }
 
 func patchTo(path []string, v reflect.Value) fieldmerge.Patch {

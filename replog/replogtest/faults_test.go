@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/wire"
@@ -67,6 +69,35 @@ type gauge struct {
 }
 
 func gauges(t testing.TB) face { return typedFace[gauge](t) }
+
+// tally has a field of each mechanism that is no register.
+type tally struct {
+	Logins crdt.GCounter      `merge:"logins,gcounter"`
+	Stock  int                `merge:"stock,pncounter"`
+	Score  crdt.PNCounter     `merge:"score,pncounter"`
+	Tags   crdt.ORSet[string] `merge:"tags,orset"`
+	Labels []string           `merge:"labels,orset"`
+	Badges []string           `merge:"badges,gset"`
+	Opted  crdt.EWFlag        `merge:"opted,ewflag"`
+	Lines  []string           `merge:"lines,list"`
+}
+
+// count is a counter and nothing else.
+type count struct {
+	Count int `merge:"count,pncounter"`
+}
+
+func counted(t testing.TB) face { return typedFace[count](t) }
+
+// badge has a set that only grows.
+type badge struct {
+	Badges []string `merge:"badges,gset"`
+	Name   string   `merge:"name,lww"`
+}
+
+func badges(t testing.TB) face { return typedFace[badge](t) }
+
+func tallies(t testing.TB) face { return typedFace[tally](t) }
 
 func withPlan(t testing.TB, policy func([]fieldmerge.Sibling[string]) (string, error)) face {
 	return typedFace[chosen](t, fieldmerge.Custom("plan", policy))
@@ -447,6 +478,325 @@ var faults = []fault{
 	}}},
 }
 
+// mechanismFaults are mistakes with fields that are no registers. Most of them are in what
+// writes do: the states that they leave are valid, and merge well.
+var mechanismFaults = []fault{
+	{name: "a counter that joins by sum", oracle: oracleLaws, says: "merged already", face: tallies, plant: mergerFault{
+		merge: func(m fieldwise.Merger, dst, a, b []byte) ([]byte, error) {
+			joined, err := m.Merge(dst, a, b)
+			if err != nil || lifeOf(a) != lifeOf(b) {
+				return joined, err
+			}
+			return recounted(joined, func(path string, c *lattice.Count, origin fieldwise.Origin) {
+				if x, y := countAt(a, path, origin), countAt(b, path, origin); x.Up > 0 && y.Up > 0 {
+					c.Up = x.Up + y.Up
+				}
+			}), nil
+		},
+	}.plant()},
+	{name: "a merger whose resets dominate", oracle: oracleSums, says: "come to", face: tallies, plant: mergerFault{
+		// It is a lawful join: who once reset a counter leaves nothing in it.
+		merge: func(m fieldwise.Merger, dst, a, b []byte) ([]byte, error) {
+			joined, err := m.Merge(dst, a, b)
+			reset := make(map[string]bool)
+			_ = recounted(joined, func(path string, c *lattice.Count, _ fieldwise.Origin) {
+				reset[path] = reset[path] || c.BaseUp > 0 || c.BaseDown > 0
+			})
+			return recounted(joined, func(path string, c *lattice.Count, _ fieldwise.Origin) {
+				if reset[path] {
+					c.BaseUp, c.BaseDown = c.Up, c.Down
+				}
+			}), err
+		},
+	}.plant()},
+	{name: "a reset that takes back what it did not know of", oracle: oracleSums, says: "resets", face: tallies, plant: knowingAll(func(f effect) bool { return f.resets })},
+	{name: "a remove that beats a concurrent add", oracle: oracleSums, says: "removes", face: tallies, plant: knowingAll(func(f effect) bool {
+		return f.kind == lattice.KindSet && len(f.gone) > 0
+	})},
+	{name: "a flag where off wins", oracle: oracleSums, says: "off", face: tallies, plant: knowingAll(func(f effect) bool {
+		return f.kind == lattice.KindFlag && len(f.added) == 0
+	})},
+	{name: "a delete that claims to know of all", oracle: oracleSurvival, says: "deletes the record", face: tallies, plant: plant{store: func(r *region) fieldwise.Store {
+		return storeFault{r, func(r *region, change changeFunc) (fieldwise.Receipt, error) {
+			return r.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+				if all := r.w.everything(); r.w.act.doing == "deletes" && lifeOf(all) == lifeOf(state) {
+					state = all
+				}
+				return change(dst, state, at)
+			})
+		}}
+	}}},
+	{name: "a delta that removes what it skips", oracle: oracleSums, says: "come to", face: tallies, plant: plant{store: func(r *region) fieldwise.Store {
+		// It begins anew what its region knows of a field, and so covers its earlier adds.
+		return storeFault{r, func(r *region, change changeFunc) (fieldwise.Receipt, error) {
+			return r.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+				if r.w.act.doing == "updates" {
+					state = withoutField(state, "tags")
+				}
+				return change(dst, state, at)
+			})
+		}}
+	}}},
+	{name: "a merger that takes the set with more elements", oracle: oracleSums, says: "come to", face: tallies, plant: mergerFault{
+		// An old full state brings back what was removed.
+		merge: func(m fieldwise.Merger, dst, a, b []byte) ([]byte, error) {
+			joined, err := m.Merge(dst, a, b)
+			for _, x := range [][]byte{a, b} {
+				if lifeOf(a) == lifeOf(b) && elements(x, "tags") > elements(joined, "tags") {
+					return x, err
+				}
+			}
+			return joined, err
+		},
+	}.plant()},
+	{name: "an add of what is there that counts for nothing", oracle: oracleErrors, says: "nothing was written", face: tallies, plant: plant{store: func(r *region) fieldwise.Store {
+		return storeFault{r, func(r *region, change changeFunc) (fieldwise.Receipt, error) {
+			return r.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+				delta, err := change(dst, state, at)
+				if err == nil && r.w.act.doing == "updates" && len(delta) > 0 {
+					after := r.w.merge(state, delta)
+					a, _ := siblingsAt(state, "tags")
+					b, _ := siblingsAt(after, "tags")
+					_, only := fieldsOnly(delta, "tags")
+					if only && len(a) == 1 && len(b) == 1 && string(a[0].Value) == string(b[0].Value) {
+						return nil, nil
+					}
+				}
+				return delta, err
+			})
+		}}
+	}}},
+	{name: "a Put that writes the absolute number", oracle: oracleSums, says: "counts", face: tallies, plant: putting(func(d domain, under *reading, to tally) (fieldwise.Receipt, error) {
+		from := under.value.(tally)
+		if now, err := d.get(); err == nil && to.Stock != from.Stock {
+			to.Stock += from.Stock - now.(tally).Stock
+		}
+		return d.put(under, to)
+	})},
+	{name: "a write that assigns the whole slice", oracle: oracleSums, says: "labels", face: tallies, plant: putting(func(d domain, under *reading, to tally) (fieldwise.Receipt, error) {
+		from := under.value.(tally)
+		labels := to.Labels
+		if slices.Equal(labels, from.Labels) {
+			return d.put(under, to)
+		}
+		if to.Labels = from.Labels; differ("", reflect.ValueOf(from), reflect.ValueOf(to)) == "" {
+			return d.patch(fieldmerge.Patch{Set: map[string]any{"labels": labels}}, nil)
+		}
+		to.Labels = labels
+		return d.put(under, to)
+	})},
+	{name: "a gset that refuses to drop an element and drops all", oracle: oracleSums, says: "come to", face: badges, plant: plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, patched: func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+			receipt, err := d.patch(p, under)
+			if _, ok := p.Set["badges"]; ok && errors.Is(err, fieldmerge.ErrDirection) {
+				_, _ = d.patch(fieldmerge.Patch{Unset: []string{"badges"}}, nil)
+			}
+			return receipt, err
+		}}
+	}}},
+	{name: "a gset that lets an element go", oracle: oracleErrors, says: "an ErrDirection was due", face: badges, plant: plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, patched: func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+			receipt, err := d.patch(p, under)
+			if _, ok := p.Set["badges"]; ok && errors.Is(err, fieldmerge.ErrDirection) {
+				return fieldwise.Receipt{}, nil
+			}
+			return receipt, err
+		}}
+	}}},
+	{name: "a list that shows an element twice", oracle: oracleRoundTrip, says: "Lines", face: tallies, plant: showing(func(v *tally) {
+		if n := len(v.Lines); n == 2 {
+			v.Lines = append(v.Lines, v.Lines[n-1])
+		}
+	})},
+	{name: "a list that loses one of two equal elements", oracle: oracleRoundTrip, says: "Lines", face: tallies, plant: showing(func(v *tally) {
+		v.Lines = slices.Compact(slices.Clone(v.Lines))
+	})},
+	{name: "a domain that shows a set without its last element", oracle: oracleRoundTrip, says: "Labels", face: tallies, plant: showing(func(v *tally) {
+		if n := len(v.Labels); n > 1 {
+			v.Labels = v.Labels[:n-1]
+		}
+	})},
+	{name: "records that in the end count one too many", oracle: oracleSums, says: "and the field is", face: tallies, plant: plant{domain: func(w *world, d domain) domain {
+		return domainFault{domain: d, got: func(v any) any {
+			c := v.(tally)
+			if w.step.id < 0 {
+				c.Stock++
+			}
+			return c
+		}}
+	}}},
+	{name: "a reporter that does not report what a delete drops of counters", oracle: oracleSurvival, says: "is gone without a trace", face: tallies, plant: droppingReports(func(c fieldwise.Conflict) bool {
+		return c.Field == "stock"
+	})},
+	{name: "a reporter that does not report what a delete drops of sets", oracle: oracleSurvival, says: "is gone without a trace", face: tallies, plant: droppingReports(func(c fieldwise.Conflict) bool {
+		return c.Field == "tags"
+	})},
+	{name: "a reporter that reports what was not counted", oracle: oracleReports, says: "and that is", face: tallies, plant: mergerFault{
+		conflicts: func(found []fieldwise.Conflict, _, _ []byte) []fieldwise.Conflict {
+			for i := range found {
+				if found[i].Field == "stock" {
+					found[i].Loser.Value = wire.AppendInt(nil, 100)
+				}
+			}
+			return found
+		},
+	}.plant()},
+	{name: "a reporter that takes concurrent adds for a conflict", oracle: oracleReports, says: "comes together", face: tallies, plant: mergerFault{
+		conflicts: func(found []fieldwise.Conflict, state, delta []byte) []fieldwise.Conflict {
+			a, _ := siblingsAt(state, "tags")
+			if b, _ := siblingsAt(delta, "tags"); len(a) == 1 && len(b) == 1 && lifeOf(state) == lifeOf(delta) {
+				found = append(found, fieldwise.Conflict{Kind: fieldwise.ConflictUpdate, Field: "tags", Loser: a[0], Winner: b[0]})
+			}
+			return found
+		},
+	}.plant()},
+	{name: "a reset under a token that takes back what it does not show", oracle: oracleSums, says: "resets count under the token", face: counted, plant: resetting(func(*world, *reading) bool {
+		return true
+	})},
+	{name: "a reset under a token that takes back what its own region counted since", oracle: oracleTokens, says: "which the token does not show", face: counted, plant: resetting(func(w *world, under *reading) bool {
+		for d := range w.act.r.now.shall.fields["count"] {
+			if x := w.writes[d.write]; x.region != w.act.r && !under.knew.has(x.id()) {
+				return false
+			}
+		}
+		return true
+	})},
+}
+
+// resetting forgets the tokens of patches that reset a counter.
+func resetting(forgets func(w *world, under *reading) bool) plant {
+	return plant{domain: func(w *world, d domain) domain {
+		return domainFault{domain: d, patched: func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+			if under != nil && len(p.Unset) > 0 && forgets(w, under) {
+				under = nil
+			}
+			return d.patch(p, under)
+		}}
+	}}
+}
+
+// knowingAll shows a patch all that any region holds, if it does something of a kind.
+func knowingAll(is func(effect) bool) plant {
+	return plant{store: func(r *region) fieldwise.Store {
+		return storeFault{r, func(r *region, change changeFunc) (fieldwise.Receipt, error) {
+			return r.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+				all, a := r.w.everything(), r.w.act
+				if lifeOf(all) != lifeOf(state) || a.doing != "patches" || a.under != nil {
+					return change(dst, state, at)
+				}
+				for path, e := range a.edits() {
+					if f, _ := a.effect(&write{step: r.w.step, region: r}, path, e, r.now.shall.fields[path]); e.kind != lattice.KindList && is(f) {
+						if delta, err := change(dst, all, at); len(delta) > 0 {
+							return delta, err
+						}
+					}
+				}
+				return change(dst, state, at)
+			})
+		}}
+	}}
+}
+
+// everything is what all regions together hold.
+func (w *world) everything() (all []byte) {
+	for _, r := range w.regions {
+		all = w.merge(all, r.now.state)
+	}
+	return all
+}
+
+// putting puts records in another way.
+func putting(put func(d domain, under *reading, to tally) (fieldwise.Receipt, error)) plant {
+	return plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, putUnder: func(d domain, under *reading, to any) (fieldwise.Receipt, error) {
+			return put(d, under, to.(tally))
+		}}
+	}}
+}
+
+// showing changes what readers get.
+func showing(change func(v *tally)) plant {
+	return plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, got: func(v any) any {
+			c := v.(tally)
+			change(&c)
+			return c
+		}}
+	}}
+}
+
+func droppingReports(of func(fieldwise.Conflict) bool) plant {
+	return mergerFault{conflicts: func(found []fieldwise.Conflict, _, _ []byte) []fieldwise.Conflict {
+		return slices.DeleteFunc(found, of)
+	}}.plant()
+}
+
+// elements is how many there are in a set.
+func elements(state []byte, path string) int {
+	all, _ := siblingsAt(state, path)
+	if len(all) == 0 {
+		return 0
+	}
+	return len(partsOf(all[0].Value))
+}
+
+// fieldsOnly reports whether a delta is about one field alone.
+func fieldsOnly(delta []byte, path string) (paths []string, only bool) {
+	paths, _, _ = pathsOf(delta)
+	return paths, len(paths) == 1 && paths[0] == path
+}
+
+// withoutField is the state of a live record that never had a field.
+func withoutField(state []byte, path string) []byte {
+	_, fields, live, err := cutState(state)
+	if err != nil || !live {
+		return state
+	}
+	out := slices.Clone(state[:len(state)-len(fields)])
+	for len(fields) > 0 {
+		f, after, _ := lattice.CutField(fields)
+		if fields = after; string(f.Name) != path {
+			out = lattice.AppendField(out, f)
+		}
+	}
+	return out
+}
+
+// recounted is the state of a live record with other counts in its counters.
+func recounted(state []byte, to func(path string, c *lattice.Count, origin fieldwise.Origin)) []byte {
+	table, fields, live, err := cutState(state)
+	if err != nil || !live {
+		return state
+	}
+	out, origins := slices.Clone(state[:len(state)-len(fields)]), table.Origins()
+	for len(fields) > 0 {
+		f, after, _ := lattice.CutField(fields)
+		fields = after
+		if f.Kind == lattice.KindCounter {
+			var body []byte
+			for rest := f.Body; len(rest) > 0; {
+				var c lattice.Count
+				c, rest, _ = lattice.CutCount(rest)
+				to(string(f.Name), &c, origins[c.Index])
+				body = lattice.AppendCount(body, c)
+			}
+			f.Body = body
+		}
+		out = lattice.AppendField(out, f)
+	}
+	return out
+}
+
+// countAt is what an origin counted in a field.
+func countAt(state []byte, path string, origin fieldwise.Origin) (found lattice.Count) {
+	_ = recounted(state, func(p string, c *lattice.Count, o fieldwise.Origin) {
+		if p == path && o == origin {
+			found = *c
+		}
+	})
+	return found
+}
+
 // lowered is a state whose fields of max have a very small value.
 func lowered(state []byte) []byte {
 	return rewritten(state, func(k lattice.Kind, items []lattice.Item, i int) lattice.Item {
@@ -464,7 +814,7 @@ func bytesIndex(state []byte, it lattice.Item) bool {
 }
 
 func TestSurvivalChecksFindPlantedFaults(t *testing.T) {
-	for _, fault := range faults {
+	for _, fault := range slices.Concat(faults, mechanismFaults) {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
 			c, err := newChecker(fault.face(t), Options{Seed: 1})

@@ -32,6 +32,7 @@ func (a *act) outcome(receipt fieldwise.Receipt, err error) {
 	}
 	if made != nil && a.under != nil {
 		a.keptTheRest(made)
+		a.tookBackWhatWasShown(made)
 	}
 	if made != nil {
 		a.goesOn(made)
@@ -112,6 +113,20 @@ func (a *act) keptTheRest(made *write) {
 			if !made.deletes && !slices.ContainsFunc(after, func(s fieldwise.Sibling) bool { return s.Version == x.version }) {
 				w.fail(oracleTokens, "%s takes the place of %s in %s, which the token does not show: both should stay",
 					w.name(made), w.name(x), fieldText(path))
+			}
+		}
+	}
+}
+
+// tookBackWhatWasShown is keptTheRest for fields that are no registers: what the token does
+// not show of a counter or a set stays.
+func (a *act) tookBackWhatWasShown(made *write) {
+	for _, path := range slices.Sorted(maps.Keys(made.does)) {
+		f := made.does[path]
+		for _, d := range f.gone {
+			if x := a.w.writes[d.write]; !a.under.knew.has(x.id()) {
+				a.w.fail(oracleTokens, "%s takes back %s in %s of %s, which the token does not show",
+					a.w.name(made), a.w.dotText(path, d), fieldText(path), a.w.name(x))
 			}
 		}
 	}

@@ -244,9 +244,14 @@ func (w *world) tellWrite(x *write) {
 // doesText tells what a write does to fields that are no registers.
 func (w *world) doesText(x *write) string {
 	var all []string
-	for _, path := range slices.Sorted(maps.Keys(x.does)) {
-		f := x.does[path]
-		all = append(all, f.text(path))
+	paths := append(slices.Collect(maps.Keys(x.does)), x.others...)
+	slices.Sort(paths)
+	for _, path := range slices.Compact(paths) {
+		if f, ok := x.does[path]; ok {
+			all = append(all, f.text(path))
+		} else {
+			all = append(all, "leaves "+fieldText(path)+" empty")
+		}
 	}
 	return strings.Join(all, ", ")
 }
