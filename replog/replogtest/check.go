@@ -33,7 +33,8 @@ type Options struct {
 	// Sample makes one record: a value of the schema's struct type, or a map[string]any
 	// for documents. It depends on r alone. It should choose among few values, so that
 	// different writers often choose the same, and numbers, times or strings for fields of
-	// max and min. Nil makes structs by their types, and documents of the fields that the
+	// max and min. CRDT values are made by their constructors, and writes do what turns those
+	// that are there into others like them. Nil makes structs by their types, and documents of the fields that the
 	// schema names and a few others, of which some are values here and maps there.
 	Sample func(r *rand.Rand) any
 

@@ -61,18 +61,21 @@ func record(check func(testing.TB)) (r *recorder) {
 
 func faultNamed(t *testing.T, name string) (c *checker) {
 	t.Helper()
-	i := slices.IndexFunc(faults, func(f fault) bool { return f.name == name })
+	all := slices.Concat(faults, mechanismFaults)
+	i := slices.IndexFunc(all, func(f fault) bool { return f.name == name })
 	require.GreaterOrEqual(t, i, 0, name)
-	c, err := newChecker(faults[i].face(t), Options{Seed: 1})
+	c, err := newChecker(all[i].face(t), Options{Seed: 1})
 	require.NoError(t, err)
-	c.plant = faults[i].plant
+	c.plant = all[i].plant
 	return c
 }
 
 // The stories are read as diffs when they change; go test -update writes them.
 func TestSurvivalFailuresAreToldAsStories(t *testing.T) {
 	for file, fault := range map[string]string{
+		"count.txt":  "a reset under a token that takes back what its own region counted since",
 		"delete.txt": "a reporter that does not report deletes",
+		"remove.txt": "a remove that beats a concurrent add",
 		"token.txt":  "a store that ignores tokens",
 		"policy.txt": "a policy that fails",
 	} {
@@ -255,6 +258,72 @@ func TestPropertyFieldsOfMaxAndMinGoOn(t *testing.T) {
 	require.Greater(t, refused, n/10)
 	require.Greater(t, highs, 5*refused)
 	require.Greater(t, overtaken, n/10)
+}
+
+// Of all that can be done to counters, sets, flags and lists, each is done, some of it
+// where others do something to the same field, and some takes back only what it knew of.
+func TestPropertyAllIsDoneToCountersSetsFlagsAndLists(t *testing.T) {
+	const n = 300
+	c, err := newChecker(tallies(t), Options{Seed: 1})
+	require.NoError(t, err)
+	happened := make(map[string]int)
+	note := func(what string, is bool) {
+		if is {
+			happened[what]++
+		}
+	}
+	for i := range n {
+		w, f := c.run(draw(c.seeds(i), c.Regions))
+		require.Nil(t, f)
+		for _, l := range w.lines {
+			note("refused since it goes back", strings.Contains(l.text, "goes in one direction"))
+			note("a reset refused under a token", strings.Contains(l.text, "the record has changed since") && strings.Contains(l.text, ", wanted (unset)"))
+		}
+		for _, x := range w.order {
+			for path, f := range x.does {
+				added, removed, renewed := f.elements()
+				stale := false
+				for id := range x.past.all {
+					_, also := w.writes[id].does[path]
+					stale = stale || also && w.writes[id].life == x.life && !x.knows(w.writes[id])
+				}
+				switch {
+				case f.kind == lattice.KindCounter:
+					note("counts up", f.amount.Sign() > 0)
+					note("counts down", f.amount.Sign() < 0)
+					note("resets", f.resets && len(f.gone) > 0)
+				case f.kind == lattice.KindFlag:
+					note("turns on", len(f.added) > 0)
+					note("turns off", len(f.added) == 0)
+				default:
+					note("adds to "+path, len(added) > 0)
+					note("removes from "+path, len(removed) > 0)
+					note("renews in "+path, len(renewed) > 0)
+				}
+				note("under a token that was overtaken", stale)
+				note("orders", len(f.order) > 1)
+			}
+			for _, y := range w.order {
+				if x.past.has(y.id()) || y.past.has(x.id()) || x == y {
+					continue
+				}
+				for path := range x.does {
+					note("concurrent in one field", len(y.does[path].added) > 0 || len(y.does[path].gone) > 0)
+				}
+			}
+		}
+		for _, r := range w.reports {
+			_, ok := w.mechanism(r.Field)
+			note("a delete drops it", ok && r.Kind == fieldwise.ConflictDelete)
+		}
+	}
+	t.Logf("histories: %d, %v", n, happened)
+	for what, times := range happened {
+		if times < n/100 {
+			t.Errorf("%q happened %d times in %d histories", what, times, n)
+		}
+	}
+	require.Len(t, happened, 21)
 }
 
 func TestPropertyHistoriesHaveTheRegionsThatAreRanked(t *testing.T) {

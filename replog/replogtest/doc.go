@@ -19,7 +19,13 @@
 //	              the same record, however often it is read
 //	survival      each change of a field that was acknowledged is shown, or a write that
 //	              knew of it took its place, or conflict reports of all regions name it;
-//	              a field of max shows it or more, one of min it or less
+//	              a field of max shows it or more, one of min it or less, and what was
+//	              counted and added is shown unless a write that knew of it took it back
+//	sums and      in every region, at every moment, a counter shows the sum of what the
+//	elements      writes there counted, a set, a flag and a list what they added, but for
+//	              what resets and removes that knew of it took back; nothing comes back,
+//	              nothing shows that nobody added, and a list keeps the order in which one
+//	              write put its elements
 //	round trip    what was written is what a reader in the same region gets, and a field
 //	              that was settled shows what it was settled on
 //	no-op         an update that changes nothing writes nothing
@@ -28,8 +34,9 @@
 //	              show: in its own region it is refused, what others wrote stays beside it
 //	policy        the schema's functions neither fail nor panic
 //	merge laws    on the states that come up; fieldwise.CheckLaws looks at more of them
-//	errors        no call fails that should not, and none panics; fields of max and min
-//	              are written in their direction, and refused in the other
+//	errors        no call fails that should not, and none panics; fields of max, min,
+//	              gcounter and gset are written in their direction, and refused in the
+//	              other; what was asked for is written
 //
 // Most of this is the library's business. A schema's own part are its functions
 // (fieldmerge.Custom), which have to depend on the values alone, the codecs of its types,
@@ -52,7 +59,9 @@
 //
 // Records are made from the struct's type, from few values, so that different writers
 // often choose the same; changes of fields of max and min mostly go on, a few go back and
-// are refused. A type with a codec of its own gets the values that the codec
-// reads from some common texts, or that its kind suggests. Where that is not enough, or
-// functions of the schema expect more of a value, give [Options].Sample.
+// are refused. Counters count from what they show, and of sets and lists few elements
+// change at a time. CRDT values are changed by their methods, as a service does it: within
+// an update those of the record that it is given. A type with a codec of its own gets the
+// values that the codec reads from some common texts, or that its kind suggests. Where that
+// is not enough, or functions of the schema expect more of a value, give [Options].Sample.
 package replogtest

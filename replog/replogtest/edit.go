@@ -78,6 +78,9 @@ func (a *act) wanted() map[string]leaf {
 	}
 	for _, at := range a.unsets {
 		gone(at)
+		if _, ok := a.w.mechanism(at); ok { // though the shape may hide it
+			all[at] = leaf{}
+		}
 	}
 	for at, v := range a.asks {
 		if a.doing != "settles" { // which leaves alone what it does not name

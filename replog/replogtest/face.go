@@ -22,7 +22,7 @@ type face interface {
 	open(fieldwise.Host) (domain, error)
 	sample(r *rand.Rand, plain bool) any
 	change(r *rand.Rand, v any, plain bool) any // a copy with one or two fields changed
-	follow(r *rand.Rand, now, v any) any        // v, its fields of max and min mostly beyond those of now
+	follow(r *rand.Rand, now, v any) any        // v, its fields of max and min mostly beyond those of now, others after a change
 	patch(r *rand.Rand, v any) fieldmerge.Patch // of one field, to what v has there
 	at(v any, path []string) []byte             // what a record, or a value, has at a path, encoded
 	leaves(path string, v any) map[string]leaf  // the fields that are no registers of a value that stands at a path

@@ -89,6 +89,19 @@ type count struct {
 
 func counted(t testing.TB) face { return typedFace[count](t) }
 
+// tags and choice are a set and a flag and nothing else.
+type tags struct {
+	Tags crdt.ORSet[string] `merge:"tags,orset"`
+}
+
+func tagged(t testing.TB) face { return typedFace[tags](t) }
+
+type choice struct {
+	On crdt.EWFlag `merge:"on,ewflag"`
+}
+
+func switched(t testing.TB) face { return typedFace[choice](t) }
+
 // badge has a set that only grows.
 type badge struct {
 	Badges []string `merge:"badges,gset"`
@@ -509,11 +522,11 @@ var mechanismFaults = []fault{
 			}), err
 		},
 	}.plant()},
-	{name: "a reset that takes back what it did not know of", oracle: oracleSums, says: "resets", face: tallies, plant: knowingAll(func(f effect) bool { return f.resets })},
-	{name: "a remove that beats a concurrent add", oracle: oracleSums, says: "removes", face: tallies, plant: knowingAll(func(f effect) bool {
+	{name: "a reset that takes back what it did not know of", oracle: oracleSums, says: "resets", face: counted, plant: knowingAll(func(f effect) bool { return f.resets })},
+	{name: "a remove that beats a concurrent add", oracle: oracleSums, says: "removes", face: tagged, plant: knowingAll(func(f effect) bool {
 		return f.kind == lattice.KindSet && len(f.gone) > 0
 	})},
-	{name: "a flag where off wins", oracle: oracleSums, says: "off", face: tallies, plant: knowingAll(func(f effect) bool {
+	{name: "a flag where off wins", oracle: oracleSums, says: "off", face: switched, plant: knowingAll(func(f effect) bool {
 		return f.kind == lattice.KindFlag && len(f.added) == 0
 	})},
 	{name: "a delete that claims to know of all", oracle: oracleSurvival, says: "deletes the record", face: tallies, plant: plant{store: func(r *region) fieldwise.Store {
@@ -555,10 +568,7 @@ var mechanismFaults = []fault{
 				delta, err := change(dst, state, at)
 				if err == nil && r.w.act.doing == "updates" && len(delta) > 0 {
 					after := r.w.merge(state, delta)
-					a, _ := siblingsAt(state, "tags")
-					b, _ := siblingsAt(after, "tags")
-					_, only := fieldsOnly(delta, "tags")
-					if only && len(a) == 1 && len(b) == 1 && string(a[0].Value) == string(b[0].Value) {
+					if paths, _, _ := pathsOf(delta); slices.Equal(paths, []string{"tags"}) && sameShown(state, after, "tags") {
 						return nil, nil
 					}
 				}
@@ -675,26 +685,39 @@ func resetting(forgets func(w *world, under *reading) bool) plant {
 	}}
 }
 
-// knowingAll shows a patch all that any region holds, if it does something of a kind.
+// knowingAll shows a writer all that any region holds, if all that the write does is of a
+// kind and readers see the same here and there, but for sums.
 func knowingAll(is func(effect) bool) plant {
 	return plant{store: func(r *region) fieldwise.Store {
 		return storeFault{r, func(r *region, change changeFunc) (fieldwise.Receipt, error) {
 			return r.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
-				all, a := r.w.everything(), r.w.act
-				if lifeOf(all) != lifeOf(state) || a.doing != "patches" || a.under != nil {
-					return change(dst, state, at)
+				all, edits := r.w.everything(), r.w.act.edits()
+				knows := lifeOf(all) == lifeOf(state) && r.w.act.under == nil && len(edits) > 0
+				for path, e := range edits {
+					f, _ := r.w.act.effect(&write{step: r.w.step, region: r}, path, e, r.now.shall.fields[path])
+					knows = knows && is(f)
 				}
-				for path, e := range a.edits() {
-					if f, _ := a.effect(&write{step: r.w.step, region: r}, path, e, r.now.shall.fields[path]); e.kind != lattice.KindList && is(f) {
-						if delta, err := change(dst, all, at); len(delta) > 0 {
-							return delta, err
-						}
+				paths, _, _ := pathsOf(all)
+				for _, path := range paths {
+					m, _ := r.w.mechanism(path)
+					knows = knows && (m.kind == lattice.KindCounter || sameShown(all, state, path))
+				}
+				if knows {
+					if delta, err := change(dst, all, at); len(delta) > 0 {
+						return delta, err
 					}
 				}
 				return change(dst, state, at)
 			})
 		}}
 	}}
+}
+
+// sameShown reports whether two states show one value of a field.
+func sameShown(a, b []byte, path string) bool {
+	x, _ := siblingsAt(a, path)
+	y, _ := siblingsAt(b, path)
+	return len(x) == 1 && len(y) == 1 && string(x[0].Value) == string(y[0].Value)
 }
 
 // everything is what all regions together hold.
@@ -738,12 +761,6 @@ func elements(state []byte, path string) int {
 		return 0
 	}
 	return len(partsOf(all[0].Value))
-}
-
-// fieldsOnly reports whether a delta is about one field alone.
-func fieldsOnly(delta []byte, path string) (paths []string, only bool) {
-	paths, _, _ = pathsOf(delta)
-	return paths, len(paths) == 1 && paths[0] == path
 }
 
 // withoutField is the state of a live record that never had a field.
