@@ -287,12 +287,12 @@ func TestPropertyAllIsDoneToCountersSetsFlagsAndLists(t *testing.T) {
 					_, also := w.writes[id].does[path]
 					stale = stale || also && w.writes[id].life == x.life && !x.knows(w.writes[id])
 				}
-				switch {
-				case f.kind == lattice.KindCounter:
+				switch f.kind {
+				case lattice.KindCounter:
 					note("counts up", f.amount.Sign() > 0)
 					note("counts down", f.amount.Sign() < 0)
 					note("resets", f.resets && len(f.gone) > 0)
-				case f.kind == lattice.KindFlag:
+				case lattice.KindFlag:
 					note("turns on", len(f.added) > 0)
 					note("turns off", len(f.added) == 0)
 				default:

@@ -155,7 +155,7 @@ func (a *act) didAll() {
 // asksFor reports whether an edit has to write something.
 func (a *act) asksFor(path string, e edit) bool {
 	if e.kind == lattice.KindList {
-		return e.current && !bytes.Equal(e.mechanism.normal(e.from), e.mechanism.normal(e.to))
+		return e.current && !bytes.Equal(e.normal(e.from), e.normal(e.to))
 	}
 	none := &write{step: a.w.step, region: a.r}
 	if a.under != nil {
@@ -170,7 +170,7 @@ func (a *act) asksFor(path string, e edit) bool {
 func (a *act) listedRight(path string, e edit) {
 	got := orNothing(a.nowIs(path))
 	if e.current && a.under == nil {
-		if !bytes.Equal(e.mechanism.normal(got), e.mechanism.normal(e.to)) {
+		if !bytes.Equal(e.normal(got), e.normal(e.to)) {
 			a.w.fail(oracleRoundTrip, "%s %s %s, and a reader in the same region gets %s",
 				a.r, a.doing, mechanismText(e.mechanism, e.to), mechanismText(e.mechanism, got))
 		}

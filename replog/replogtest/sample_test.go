@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/value"
 )
 
@@ -76,6 +78,121 @@ func TestPropertySamplesCollideAndComeBack(t *testing.T) {
 type plain uint16
 
 func poorOf(m *maker) []string { return (&typed[int]{maker: m}).poor() }
+
+// CRDT values that are made are there, come up again, and can be read back.
+func TestPropertySamplesOfCRDTValuesCollideAndComeBack(t *testing.T) {
+	const n = 200
+	m, r := newMaker(), rand.New(rand.NewPCG(1, 1))
+	for _, typ := range []reflect.Type{
+		reflect.TypeFor[crdt.PNCounter](), reflect.TypeFor[crdt.GCounter](), reflect.TypeFor[crdt.ORSet[plain]](),
+		reflect.TypeFor[crdt.GSet[string]](), reflect.TypeFor[crdt.EWFlag](),
+	} {
+		seen := make(map[string]int)
+		for range n {
+			v := m.field(r, typ, "", false)
+			held := heldBy(v)
+			require.Nil(t, held.Bond)
+			if _, grows := v.Interface().(crdt.GSet[string]); !grows {
+				require.NotEmpty(t, held.Intents, "%v: %v", typ, v)
+			}
+			again := reflect.New(typ)
+			require.NoError(t, value.Decode(encodedText(t, v), again.Interface()))
+			require.Empty(t, differ("", v, again.Elem()), "%v", typ)
+			seen[string(encodedText(t, v))]++
+		}
+		require.Greater(t, len(seen), 1, "%v", typ)
+		require.Less(t, len(seen), n/2, "%v", typ)
+	}
+}
+
+func encodedText(t *testing.T, v reflect.Value) []byte {
+	t.Helper()
+	encoded, ok := encodes(v)
+	require.True(t, ok)
+	return encoded
+}
+
+// What is written into a record that was given is what was done to one that was read before.
+func TestGraftDoesAgainWhatWasDone(t *testing.T) {
+	type inner struct {
+		Tags crdt.ORSet[string] `merge:"tags,orset"`
+	}
+	type outer struct {
+		Count crdt.PNCounter           `merge:"count,pncounter"`
+		Hits  crdt.GCounter            `merge:"hits,gcounter"`
+		On    crdt.EWFlag              `merge:"on,ewflag"`
+		Seen  crdt.GSet[int]           `merge:"seen,gset"`
+		In    *inner                   `merge:"in,nested"`
+		Each  map[string]crdt.EWFlag   `merge:"each,each=ewflag"`
+		More  map[string]crdt.GCounter `merge:"more,each=gcounter"`
+	}
+	read := func() (v outer) {
+		hold := func(c crdt.Value, shown []byte) { require.NoError(t, crdt.Hold(c, shown, &lattice.Bond{})) }
+		var f crdt.EWFlag
+		hold(&f, []byte{0xc3})
+		v = outer{In: &inner{}, Each: map[string]crdt.EWFlag{"a": f}}
+		hold(&v.Count, []byte{5})
+		hold(&v.Hits, []byte{5})
+		hold(&v.On, nil)
+		hold(&v.Seen, []byte{0x91, 1})
+		hold(&v.In.Tags, []byte{0x92, 0xa1, 'x', 0xa1, 'y'})
+		return v
+	}
+	to, now := read(), read()
+	to.Count.Inc(2)
+	to.Count.Reset()
+	to.Count.Dec(3)
+	to.Hits = crdt.NewGCounter(1) // made anew
+	to.On.Enable()
+	to.Seen.Add(2)
+	to.In.Tags.Remove("x")
+	to.In.Tags.Add("y")
+	f := to.Each["a"]
+	f.Disable()
+	to.Each["a"] = f
+	to.More = map[string]crdt.GCounter{"n": crdt.NewGCounter(4)}
+
+	got := graft(reflect.ValueOf(now), reflect.ValueOf(to)).Interface().(outer)
+	require.Empty(t, differ("", reflect.ValueOf(to), reflect.ValueOf(got)))
+	bonds := make(map[string]*lattice.Bond)
+	eachLeaf(nil, reflect.ValueOf(now), func(path string, v reflect.Value) { bonds[path] = heldBy(v).Bond })
+	eachLeaf(nil, reflect.ValueOf(got), func(path string, v reflect.Value) { require.Same(t, bonds[path], heldBy(v).Bond, path) })
+	require.Equal(t, heldBy(reflect.ValueOf(to.In.Tags)).Intents, heldBy(reflect.ValueOf(got.In.Tags)).Intents)
+	require.Equal(t, []lattice.Intent{{Op: lattice.OpReset}, {Op: lattice.OpInc, Amount: 1}}, heldBy(reflect.ValueOf(got.Hits)).Intents)
+	require.EqualValues(t, 5, now.Count.Value(), "the record that was given is as it was")
+	require.Equal(t, []string{"x", "y"}, now.In.Tags.Values())
+}
+
+// Two values of a set are one in any order, and a counter of zero is none.
+func TestDifferComparesFieldsAsTheyAreStored(t *testing.T) {
+	type record struct {
+		Tags  []string       `merge:"tags,orset"`
+		Lines []string       `merge:"lines,list"`
+		Votes map[string]int `merge:"votes,each=pncounter"`
+		Names map[string]int `merge:"names,each=lww"`
+		Whole struct {
+			Tags []string `merge:"tags,orset"`
+		} `merge:"whole,lww"`
+	}
+	whole := func(tags ...string) (v record) {
+		v.Whole.Tags = tags
+		return v
+	}
+	for i, pair := range []struct {
+		want string
+		a, b record
+	}{
+		{"", record{Tags: []string{"b", "a", "b"}}, record{Tags: []string{"a", "b"}}},
+		{"Tags: [a], and []", record{Tags: []string{"a"}}, record{}},
+		{"Lines: [b a], and [a b]", record{Lines: []string{"b", "a"}}, record{Lines: []string{"a", "b"}}},
+		{"", record{Votes: map[string]int{"a": 0, "b": 1}}, record{Votes: map[string]int{"b": 1}}},
+		{"Votes[a]: 1, and no entry", record{Votes: map[string]int{"a": 1}}, record{}},
+		{"Names[a]: 0, and no entry", record{Names: map[string]int{"a": 0}}, record{}},
+		{`Whole.Tags[0]: "b", and "a"`, whole("b", "a"), whole("a", "b")},
+	} {
+		require.Equal(t, pair.want, differ("", reflect.ValueOf(pair.a), reflect.ValueOf(pair.b)), "%d", i)
+	}
+}
 
 func TestDifferNamesWhere(t *testing.T) {
 	one, two := 1, 2
