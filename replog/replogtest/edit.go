@@ -288,7 +288,7 @@ func (w *world) listed(made *write, path string, now dots) (f effect, err error)
 				f.gone = append(f.gone, d)
 			}
 		default:
-			stays, err := w.staysListed(made, x, path, now, d)
+			stays, err := staysListed(made, x, path, d)
 			if err != nil {
 				return f, err
 			}
@@ -302,7 +302,7 @@ func (w *world) listed(made *write, path string, now dots) (f effect, err error)
 
 // staysListed reports whether a delta, merged into that of x, leaves an element that x put
 // into a list.
-func (w *world) staysListed(made, x *write, path string, now dots, d dot) (bool, error) {
+func staysListed(made, x *write, path string, d dot) (bool, error) {
 	joined, err := fieldmerge.Merger{}.Merge(nil, x.delta, made.delta)
 	if err != nil {
 		return false, err
@@ -311,29 +311,9 @@ func (w *world) staysListed(made, x *write, path string, now dots, d dot) (bool,
 	if err != nil {
 		return false, err
 	}
-	if slices.ContainsFunc(elements, func(e lattice.Element) bool {
+	return slices.ContainsFunc(elements, func(e lattice.Element) bool {
 		return string(e.Value) == d.value && e.Occurrence == d.occurrence && e.Version == x.version
-	}) {
-		return true, nil
-	}
-	// A newer dot of the element may hide that of x: count those of equal elements.
-	table, field, err := fieldAt(joined, path)
-	if err != nil {
-		return false, err
-	}
-	left, err := lattice.Unseen(nil, field.Kind, table, field.Body, nil)
-	n := 0
-	for _, s := range left {
-		if s.Version == x.version && string(s.Value) == d.value {
-			n++
-		}
-	}
-	for other, stays := range now {
-		if stays && other.write == d.write && other.value == d.value {
-			n--
-		}
-	}
-	return n >= 0, err
+	}), nil
 }
 
 // elementsAt lists the elements that a state has in a list.
@@ -440,13 +420,10 @@ func (x *write) shall(now holding) holding {
 }
 
 // tells reports whether a delta says what became of d, which its write did not touch: a
-// region tells all that it ever counted, a reset what was ever taken back, and a write that
-// removes some of the elements that another one added what became of the rest.
+// region tells all that it ever counted, and a reset what was ever taken back.
 func (f *effect) tells(x *write, now dots, d dot) bool {
-	if f.kind == lattice.KindCounter {
-		return x.region.w.writes[d.write].region == x.region || f.resets && x.takesBack(now, d)
-	}
-	return slices.ContainsFunc(f.gone, func(gone dot) bool { return gone.write == d.write })
+	return f.kind == lattice.KindCounter &&
+		(x.region.w.writes[d.write].region == x.region || f.resets && x.takesBack(now, d))
 }
 
 // seenIn is what a token says that its reader was shown, by the bytes of the state.
