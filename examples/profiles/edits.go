@@ -273,7 +273,8 @@ func side(p *pair, in fieldwise.Region, to record, at time.Time) (e Edit, ok boo
 	case to == nil:
 		e.Op, e.Changes = remove, []Change{{Kind: noRecord}}
 	default:
-		e.Op, e.Changes = replace, diff(p.base, to)
+		d := compare(p.base, to)
+		e.Op, e.Changes, e.Moves = replace, d.sorted(), d.moves
 	}
 	return e, true
 }
@@ -286,12 +287,13 @@ func check(ctx context.Context, file string, pairs []pair, sts []strategy) error
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		for _, st := range sts {
-			for _, s := range []struct {
-				name string
-				in   fieldwise.Region
-				to   record
-			}{{"ours", oursRegion, p.ours}, {"theirs", theirsRegion, p.theirs}} {
+		for _, s := range []struct {
+			name string
+			in   fieldwise.Region
+			to   record
+		}{{"ours", oursRegion, p.ours}, {"theirs", theirsRegion, p.theirs}} {
+			e, ok := side(p, s.in, s.to, p.oursTime)
+			for _, st := range sts {
 				host := &scratch{region: baseRegion}
 				in, err := st.Open(host)
 				if err != nil {
@@ -303,7 +305,7 @@ func check(ctx context.Context, file string, pairs []pair, sts []strategy) error
 					}
 				}
 				host.region = s.in
-				if e, ok := side(p, s.in, s.to, p.oursTime); ok {
+				if ok {
 					if _, err := perform(ctx, in, &e); err != nil {
 						return &inputError{file, p.line, fmt.Sprintf("%q cannot be written: %v", s.name, err)}
 					}

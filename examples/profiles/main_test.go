@@ -73,8 +73,9 @@ func TestRunWithoutArguments(t *testing.T) {
 		"region priority   us-east-1     222     Bangalore   address = Mumbai",
 		"field merge       ap-south-1    222     Mumbai      nothing            none needed",
 		"field merge       us-east-1     222     Mumbai      nothing            none needed",
-		"204 edits of 50 records",
+		"239 edits of 50 records",
 		"lost without a trace",
+		"counter        8 of 39           12 of 39          5 of 39",
 	} {
 		assert.Contains(t, out.stdout, want)
 	}

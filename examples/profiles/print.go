@@ -146,11 +146,12 @@ var counts = []struct {
 }{
 	{"edits in the logs", func(t *Tally) any { return t.Edits }},
 	{"edits that wrote nothing", func(t *Tally) any { return t.NoChange }},
-	{"field changes made", func(t *Tally) any { return t.Changes }},
+	{"changes made", func(t *Tally) any { return t.Changes }},
 	{"  visible at the end", func(t *Tally) any { return t.Visible }},
 	{"    of these, old values that came back", func(t *Tally) any { return t.Back }},
 	{"  replaced by a later edit that knew of them", func(t *Tally) any { return t.Replaced }},
 	{"  overwritten unknowingly, and reported", func(t *Tally) any { return t.Reported }},
+	{"  taken out of a list, and put there meanwhile", func(t *Tally) any { return t.Outdone }},
 	{"  lost without a trace", func(t *Tally) any { return t.Lost }},
 	{"conflicts reported", func(t *Tally) any { return t.Conflicts }},
 	{"bytes of log, one region", func(t *Tally) any { return t.LogBytes }},
@@ -179,7 +180,30 @@ func (p *printer) tables(doc *document) {
 		rows = append(rows, cells(row...)+"\t")
 	}
 	p.table(tabwriter.AlignRight, rows...)
+	p.kinds(doc)
 	p.examples(doc)
+}
+
+// kinds shows what was lost or reported of the changes of each kind.
+func (p *printer) kinds(doc *document) {
+	p.line("Of these changes, by what was changed, nobody sees, although no later edit knew of them:\n")
+	head := []any{"CHANGE OF A"}
+	for _, r := range doc.Results {
+		head = append(head, strings.ToUpper(r.Title))
+	}
+	rows := []string{cells(head...)}
+	for _, kind := range changeKinds {
+		row, made := []any{kind}, 0
+		for _, r := range doc.Results {
+			f := r.Tally.Kinds[kind]
+			made += f.Changes
+			row = append(row, fmt.Sprintf("%d of %d", f.Reported+f.Lost, f.Changes))
+		}
+		if made > 0 {
+			rows = append(rows, cells(row...))
+		}
+	}
+	p.table(0, rows...)
 }
 
 // examples shows a few conflict reports of the last strategy.

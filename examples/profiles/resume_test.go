@@ -104,25 +104,25 @@ func TestDirOfAnotherRunIsRefused(t *testing.T) {
 // beginnings and ends, and such that would change something once the regions are linked.
 const knots = `
 == linked
-us a create x=1 y=1
-eu b create x=1
+us a create x=1 y=1 stats.logins=1 tags=["p"] prefs.topics=["t"]
+eu b create x=1 devices=[{"id":"d","n":1}]
 us a set x=1
 == all cut; cut us-eu us-ap eu-ap
 eu a set y=1
-us a set x=2
-eu a set x=3
-ap b set x=2
+us a set x=2 stats.logins+=1 tags+=q prefs.topics+=u
+eu a set x=3 stats.logins+=2 tags-=p prefs.topics+=v
+ap b set x=2 devices[id=d].n=2
 us a set x=2
 ap b set x=2
 us b set x=1
 == one alone; cut us-eu us-ap
-us b set x=2
-us b set x=4
-ap b set x=5
+us b set x=2 devices+={"id":"e"}
+us b set x=4 devices[id=d].n=3
+ap b set x=5 -devices[id=d]
 eu b set x=6
 us b set x=4
 eu a delete
-us a set y=7
+us a set y=7 stats.logins+=4 tags+=r tags+=s
 us c create x=1
 eu c create y=1
 us c set x=1

@@ -99,11 +99,11 @@ func (e *Edit) parse(line string) error {
 		return fmt.Errorf("no region %q; expected us, eu or ap", words[0])
 	}
 	for _, word := range words[3:] {
-		c, err := parseChange(word)
+		changes, err := parseChanges(word)
 		if err != nil {
 			return err
 		}
-		e.Changes = append(e.Changes, c)
+		e.Changes = append(e.Changes, changes...)
 	}
 	switch e.Op {
 	case create:
@@ -112,32 +112,111 @@ func (e *Edit) parse(line string) error {
 	case remove:
 		e.Changes = []Change{{Kind: noRecord}}
 	case replace:
+		for _, c := range e.Changes {
+			list, _ := c.Value.([]any)
+			if c.Kind == setField && (len(list) > 0 || isCounter(c.Path)) {
+				return fmt.Errorf("cannot set %q once the profile is there; expected field+=value or field-=value", c.Path)
+			}
+		}
 	default:
 		return fmt.Errorf("cannot %q; expected create, set or delete", words[2])
 	}
 	return nil
 }
 
-func parseChange(word string) (Change, error) {
+// parseChanges parses one word of an edit. To add an object to a list is several changes: it
+// is there, and has each of its fields.
+func parseChanges(word string) ([]Change, error) {
 	if path, ok := strings.CutPrefix(word, "-"); ok {
-		return Change{Kind: unsetField, Path: path}, nil
+		p, err := parsePlace(path)
+		if err != nil {
+			return nil, err
+		}
+		c := Change{Kind: unsetField}
+		if p[len(p)-1].key != "" {
+			c.Kind = noObject
+		}
+		return []Change{c.put(p)}, nil
 	}
-	path, text, ok := strings.Cut(word, "=")
+	path, text, ok := cutAssignment(word)
 	if !ok {
-		return Change{}, fmt.Errorf("found %q; expected field=value or -field", word)
+		return nil, fmt.Errorf("found %q; expected field=value, field+=value, field-=value or -field", word)
 	}
-	if _, err := fieldmerge.SplitPath(path); err != nil {
-		return Change{}, err
+	path, more := strings.CutSuffix(path, "+")
+	path, less := strings.CutSuffix(path, "-")
+	p, err := parsePlace(path)
+	if err != nil {
+		return nil, err
 	}
 	var v any = text // a bare word is a string
 	if json.Valid([]byte(text)) {
 		r, err := decodeRecord([]byte(`{"v":` + text + `}`))
 		if err != nil {
-			return Change{}, err
+			return nil, err
 		}
 		v = r["v"]
 	}
-	return Change{Kind: setField, Path: path, Value: v}, nil
+	n, isNumber := v.(int64)
+	_, isObject := v.(record)
+	c := Change{Kind: setField, Value: v}
+	switch {
+	case !more && !less:
+	case isCounter(path):
+		if !isNumber || n == 0 {
+			return nil, fmt.Errorf("cannot count %s; expected a whole number", text)
+		}
+		if less {
+			n = -n
+		}
+		c = Change{Kind: addCount, Value: n}
+	case less:
+		c.Kind = dropElement
+	case isObject:
+		var d differ
+		d.list(p, nil, []any{v})
+		return d.sorted(), nil
+	default:
+		c.Kind, c.Count = addElement, 1
+	}
+	return []Change{c.put(p)}, nil
+}
+
+// cutAssignment splits a word at the first "=" that is not in brackets.
+func cutAssignment(word string) (path, text string, ok bool) {
+	depth := 0
+	for i, c := range word {
+		switch {
+		case c == '[':
+			depth++
+		case c == ']':
+			depth--
+		case c == '=' && depth == 0:
+			return word[:i], word[i+1:], true
+		}
+	}
+	return "", "", false
+}
+
+// parsePlace parses a path, in which "devices[id=7]" is the object of a list that has 7
+// as its id.
+func parsePlace(path string) (place, error) {
+	segments, err := fieldmerge.SplitPath(path)
+	if err != nil {
+		return nil, err
+	}
+	var p place
+	for _, segment := range segments {
+		list, object, ok := strings.Cut(strings.TrimSuffix(segment, "]"), "[")
+		p = append(p, step{name: list})
+		if ok {
+			key, name, _ := strings.Cut(object, "=")
+			if key == "" || name == "" || !strings.HasSuffix(segment, "]") {
+				return nil, fmt.Errorf("found %q; expected an object of a list as in devices[id=7]", segment)
+			}
+			p = append(p, step{name, key})
+		}
+	}
+	return p, nil
 }
 
 // fields splits a line at blanks that are not between quotes.

@@ -28,9 +28,39 @@ func TestSampleUnderEachStrategy(t *testing.T) {
 	// Numbers change with the sample, and LogBytes and StateBytes with the formats. Lost is
 	// 0 whatever happens.
 	want := map[string]Tally{
-		"lww":      {Edits: 203, NoChange: 1, Changes: 500, Visible: 322, Back: 52, Replaced: 125, Reported: 53, Conflicts: 65, Records: 50},
-		"priority": {Edits: 203, NoChange: 1, Changes: 500, Visible: 300, Back: 33, Replaced: 144, Reported: 56, Conflicts: 60, Records: 50},
-		fieldMerge: {Edits: 203, NoChange: 1, Changes: 500, Visible: 308, Replaced: 181, Reported: 11, Conflicts: 26, Records: 50},
+		"lww": {
+			Edits: 238, NoChange: 1, Conflicts: 88, Records: 50,
+			Fates: Fates{Changes: 615, Visible: 398, Back: 61, Replaced: 136, Reported: 81},
+			Kinds: map[string]Fates{
+				ofField:       {Changes: 506, Visible: 326, Back: 53, Replaced: 124, Reported: 56},
+				ofCounter:     {Changes: 39, Visible: 29, Back: 3, Replaced: 2, Reported: 8},
+				ofSetElement:  {Changes: 18, Visible: 12, Back: 2, Replaced: 3, Reported: 3},
+				ofListElement: {Changes: 41, Visible: 28, Back: 3, Replaced: 3, Reported: 10},
+				ofRecord:      {Changes: 11, Visible: 3, Replaced: 4, Reported: 4},
+			},
+		},
+		"priority": {
+			Edits: 238, NoChange: 1, Conflicts: 77, Records: 50,
+			Fates: Fates{Changes: 615, Visible: 361, Back: 38, Replaced: 160, Reported: 94},
+			Kinds: map[string]Fates{
+				ofField:       {Changes: 506, Visible: 298, Back: 35, Replaced: 142, Reported: 66},
+				ofCounter:     {Changes: 39, Visible: 23, Back: 1, Replaced: 4, Reported: 12},
+				ofSetElement:  {Changes: 18, Visible: 8, Back: 1, Replaced: 5, Reported: 5},
+				ofListElement: {Changes: 41, Visible: 26, Back: 1, Replaced: 5, Reported: 10},
+				ofRecord:      {Changes: 11, Visible: 6, Replaced: 4, Reported: 1},
+			},
+		},
+		fieldMerge: {
+			Edits: 238, NoChange: 1, Conflicts: 45, Records: 50,
+			Fates: Fates{Changes: 615, Visible: 383, Replaced: 203, Reported: 28, Outdone: 1},
+			Kinds: map[string]Fates{
+				ofField:       {Changes: 506, Visible: 309, Replaced: 181, Reported: 16},
+				ofCounter:     {Changes: 39, Visible: 28, Replaced: 6, Reported: 5},
+				ofSetElement:  {Changes: 18, Visible: 9, Replaced: 5, Reported: 3, Outdone: 1},
+				ofListElement: {Changes: 41, Visible: 30, Replaced: 7, Reported: 4},
+				ofRecord:      {Changes: 11, Visible: 7, Replaced: 4},
+			},
+		},
 	}
 	s := mustSample(t)
 	for _, st := range mustChoose(t, "") {
@@ -42,7 +72,7 @@ func TestSampleUnderEachStrategy(t *testing.T) {
 			assert.Positive(t, got.StateBytes)
 			got.LogBytes, got.StateBytes = 0, 0
 			assert.Equal(t, want[st.Name], got)
-			assert.Equal(t, got.Changes, got.Visible+got.Replaced+got.Reported+got.Lost)
+			assert.Equal(t, got.Changes, got.Visible+got.Replaced+got.Reported+got.Outdone+got.Lost)
 			assert.Empty(t, res.Problems)
 			require.Len(t, res.Proof, len(regions))
 			for _, p := range res.Proof {
@@ -66,13 +96,35 @@ func TestSampleRecords(t *testing.T) {
 		"luis.ortega": {
 			"name": "Luis Ortega", "phone": "+1 213 555 0112", "plan": "free",
 			"address": record{"street": "905 Sunset Terrace", "city": "Los Angeles"},
-			"prefs":   record{"lang": "en", "mail": record{}},
+			"prefs":   record{"lang": "en", "mail": record{}, "topics": []any{"music", "news", "travel"}},
+		},
+		"henry.walker": {
+			"name": "Henry Walker", "phone": "+1 512 555 0108", "plan": "free",
+			"address": record{"street": "8 Congress Avenue", "city": "Austin"},
+			"prefs":   record{"lang": "en", "topics": []any{"chess"}},
+			"stats":   record{"logins": int64(9), "points": int64(110)},
+		},
+		"jack.nguyen": {
+			"name": "Jack Nguyen", "phone": "+1 408 555 0110", "plan": "team", "seats": int64(9), "prefs": record{"lang": "vi"},
+			"address": record{"street": "64 First Street", "city": "San Jose"},
+			"stats":   record{"logins": int64(8)},
+			"devices": []any{
+				record{"id": "j1", "name": "Work phone", "os": record{"name": "Android"}},
+				record{"id": "j2", "name": "Desk laptop"},
+				record{"id": "j3", "name": "Tablet"},
+			},
+		},
+		"mei.chen": {
+			"name": "Mei Chen-Walker", "phone": "+65 5550 0213", "plan": "pro", "prefs": record{"lang": "en"},
+			"address": record{"street": "10 Duxton Road", "city": "Singapore"},
+			"places":  []any{record{"lat": 48.85, "lon": 2.35}, record{"lat": 35.68, "lon": 139.69}},
 		},
 		"dirk.janssen": { // what stands below the address is newer than the text in its place
 			"name": "Dirk Janssen", "phone": "+31 20 555 0104", "plan": "pro",
 			"address": record{"country": "NL"}, "prefs": record{"lang": "nl", "push": true},
 		},
-		"nils.hansen":  {"name": "Nils Hansen", "phone": "+45 35 55 03 14", "plan": "pro"},
+		// A record that was created again has nothing of what it was before.
+		"nils.hansen":  {"name": "Nils Hansen", "phone": "+45 35 55 03 14", "plan": "pro", "stats": record{"logins": int64(1)}, "tags": []any{"press"}},
 		"orla.byrne":   nil, // a delete wins over an update
 		"olivia.brown": nil,
 		"noah.fischer": nil,
@@ -152,7 +204,7 @@ func TestSampleIsWhatItSays(t *testing.T) {
 		ops[e.Op]++
 		in[e.Region]++
 	}
-	assert.Equal(t, map[op]int{create: 58, replace: 135, remove: 11}, ops)
+	assert.Equal(t, map[op]int{create: 58, replace: 170, remove: 11}, ops)
 	for _, name := range regions {
 		assert.Greater(t, in[name], 50, name)
 	}
@@ -177,6 +229,30 @@ func TestReaches(t *testing.T) {
 	}
 }
 
+func TestParseChanges(t *testing.T) {
+	id := []string{"", "id", ""}
+	for word, want := range map[string][]Change{
+		"a.b=x":                     {{Path: "a.b", Value: "x"}},
+		"-a":                        {{Kind: unsetField, Path: "a"}},
+		"a=[]":                      {{Path: "a", Value: []any{}}},
+		"a=b=c":                     {{Path: "a", Value: "b=c"}},
+		"a+=7":                      {{Kind: addElement, Path: "a", Value: int64(7), Count: 1}},
+		"a-=x":                      {{Kind: dropElement, Path: "a", Value: "x"}},
+		"stats.points+=7":           {{Kind: addCount, Path: "stats.points", Value: int64(7)}},
+		"stats.points-=7":           {{Kind: addCount, Path: "stats.points", Value: int64(-7)}},
+		"a[id=7].n+=x":              {{Kind: addElement, Path: "a.7.n", Keys: id, Value: "x", Count: 1}},
+		"a[id=7].n=x":               {{Path: "a.7.n", Keys: id, Value: "x"}},
+		"-a[id=7]":                  {{Kind: noObject, Path: "a.7", Keys: id[:2]}},
+		"-a[id=7].n":                {{Kind: unsetField, Path: "a.7.n", Keys: id}},
+		`a+={"id":7,"n":"x","m":1}`: {{Kind: newObject, Path: "a.7", Keys: id[:2], Value: int64(7)}, {Path: "a.7.m", Keys: id, Value: int64(1)}, {Path: "a.7.n", Keys: id, Value: "x"}},
+		`a+={"n":1.5}`:              {{Kind: addElement, Path: "a", Value: record{"n": 1.5}, Count: 1}},
+	} {
+		got, err := parseChanges(word)
+		require.NoError(t, err, word)
+		assert.Equal(t, want, got, word)
+	}
+}
+
 func TestParseSampleErrors(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"no phase", "us a create x=1", `f:1: an edit before the first phase; expected a line that begins with "=="`},
@@ -184,7 +260,13 @@ func TestParseSampleErrors(t *testing.T) {
 		{"short", "# c\n\n== p\nus a", `f:4: found "us a"; expected region, profile, what is done, and fields`},
 		{"region", "== p\nuk a create x=1", `f:2: no region "uk"; expected us, eu or ap`},
 		{"op", "== p\nus a drop x=1", `f:2: cannot "drop"; expected create, set or delete`},
-		{"field", "== p\nus a set x", `f:2: found "x"; expected field=value or -field`},
+		{"field", "== p\nus a set x", `f:2: found "x"; expected field=value, field+=value, field-=value or -field`},
+		{"list", "== p\nus a set x=[\"y\"]", `f:2: cannot set "x" once the profile is there; expected field+=value or field-=value`},
+		{"counter", "== p\nus a set stats.logins=3", `f:2: cannot set "stats.logins" once the profile is there; expected field+=value or field-=value`},
+		{"count", "== p\nus a set stats.logins+=many", "f:2: cannot count many; expected a whole number"},
+		{"count nothing", "== p\nus a set stats.logins+=0", "f:2: cannot count 0; expected a whole number"},
+		{"object", "== p\nus a set l[7].x=1", `f:2: found "l[7]"; expected an object of a list as in devices[id=7]`},
+		{"open bracket", "== p\nus a set -l[id=7", `f:2: found "l[id=7"; expected an object of a list as in devices[id=7]`},
 		{"path", "== p\nus a set x\\y=1", "f:2: fieldmerge: invalid path: `x\\y` " + `has a lone "\" at byte 1; write "\\"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

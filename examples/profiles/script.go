@@ -44,7 +44,8 @@ type Edit struct {
 	// From and To are the record before and afterwards. A replacement without From is
 	// made from what the region shows at that moment, with the changes applied to it.
 	From, To record
-	Changes  []Change // what the person changed, field by field
+	Changes  []Change // what the person changed, field by field and element by element
+	Moves    []Change // what the person moved within a list: no changes, but it is put there
 	Time     time.Time
 }
 

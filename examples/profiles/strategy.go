@@ -52,10 +52,30 @@ const (
 	fieldMerge = "fieldmerge"
 )
 
+// The fields of profiles that are no values under field merge, and no lists either.
+const (
+	loginsPath = "stats.logins"
+	pointsPath = "stats.points"
+	topicsPath = "prefs.topics"
+)
+
+// isCounter reports whether people count in the field at a path, whatever a strategy makes
+// of that.
+func isCounter(path string) bool { return path == loginsPath || path == pointsPath }
+
+// isSet reports whether the list at a path has each value once, in no order.
+func isSet(path string) bool { return path == topicsPath }
+
 func strategies() ([]strategy, error) {
 	ranks := []fieldwise.Region{us, eu, ap} // the first prevails
-	// Fields merge one by one; of concurrent values of one field the newest shows.
-	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
+	// Fields merge one by one, and so do lists and what is in them; of concurrent values of one
+	// field the newest shows.
+	schema, err := fieldmerge.NewDocumentSchema(
+		fieldmerge.Default(fieldmerge.ByShape),
+		fieldmerge.Field(loginsPath, fieldmerge.GCounter),
+		fieldmerge.Field(pointsPath, fieldmerge.PNCounter),
+		fieldmerge.Field(topicsPath, fieldmerge.ORSet),
+	)
 	if err != nil {
 		return nil, err
 	}
