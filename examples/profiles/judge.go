@@ -154,7 +154,7 @@ func (c Change) rekeys(other Change) bool {
 	before := other.at()
 	for i, s := range c.at() {
 		switch {
-		case i == len(before) || (s.key == "") != (before[i].key == ""):
+		case i == len(before):
 			return false
 		case s.key != before[i].key:
 			return true

@@ -184,9 +184,10 @@ func (p *printer) tables(doc *document) {
 	p.examples(doc)
 }
 
-// kinds shows what was lost or reported of the changes of each kind.
+// kinds shows what is to be seen of the changes of each kind no more, although no later
+// edit knew of them.
 func (p *printer) kinds(doc *document) {
-	p.line("Of these changes, by what was changed, nobody sees, although no later edit knew of them:\n")
+	p.line("What nobody sees in the end although no later edit knew of it, by what was changed:\n")
 	head := []any{"CHANGE OF A"}
 	for _, r := range doc.Results {
 		head = append(head, strings.ToUpper(r.Title))
@@ -197,7 +198,7 @@ func (p *printer) kinds(doc *document) {
 		for _, r := range doc.Results {
 			f := r.Tally.Kinds[kind]
 			made += f.Changes
-			row = append(row, fmt.Sprintf("%d of %d", f.Reported+f.Lost, f.Changes))
+			row = append(row, fmt.Sprintf("%d of %d", f.Reported+f.Outdone+f.Lost, f.Changes))
 		}
 		if made > 0 {
 			rows = append(rows, cells(row...))

@@ -236,7 +236,7 @@ func (d *differ) value(p place, from any, had bool, to any, has bool) {
 	}
 	switch {
 	case isMap && len(toMap) == 0 && !wasMap, isList && len(toList) == 0 && !wasList,
-		has && !isMap && !isList && !(had && same(from, to)):
+		has && !isMap && !isList && (!had || !same(from, to)):
 		d.add(p, Change{Value: to})
 	}
 	for _, name := range names(fromMap, toMap) {

@@ -133,7 +133,7 @@ func (t *Tally) count(ev *evidence, all []outcome) {
 	t.Conflicts = len(ev.reports)
 	t.Kinds = make(map[string]Fates)
 	for _, o := range all {
-		t.Fates.add(o)
+		t.add(o)
 		of := t.Kinds[o.Change.of()]
 		of.add(o)
 		t.Kinds[o.Change.of()] = of
