@@ -106,6 +106,30 @@ func TestEditsTally(t *testing.T) {
 	assert.EqualValues(t, 7, tallies["lww"]["reported"], "7: b, p.r; 8: a, n; 9: a; -1: the delete; 0: a")
 }
 
+// Lists merge by element, and each of their elements is judged by itself.
+func TestEditsOfLists(t *testing.T) {
+	file := writeEdits(t,
+		`{"id":1,"base":{"l":[{"id":"a","n":1},{"id":"b","n":1}],"t":["x","y"]},"ours":{"l":[{"id":"a","n":2},{"id":"b","n":2}],"t":["x","y","z"]},"theirs":{"l":[{"id":"b","m":3,"n":1}],"t":["w","y"]},"ours_time":1300000000,"theirs_time":1300000001}`,
+		`{"id":2,"base":{"t":["x","y","z"]},"ours":{"t":["x","y"]},"theirs":{"t":["z","x","y"]},"ours_time":1300000000,"theirs_time":1300000001}`)
+	for name, want := range map[string]struct {
+		record string
+		fates  Fates
+	}{
+		fieldMerge: {`{"id":1,"record":{"l":[{"id":"b","m":3,"n":2}],"t":["w","y","z"]}}`, Fates{Changes: 17, Visible: 11, Back: 1, Replaced: 4, Reported: 1, Outdone: 1}},
+		"lww":      {`{"id":1,"record":{"l":[{"id":"b","m":3,"n":1}],"t":["w","y"]}}`, Fates{Changes: 17, Visible: 10, Back: 2, Replaced: 3, Reported: 4}},
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		doc := runProfiles(t, "-edits", file, "-strategy", name, "-out", out, "-json")
+		require.Equal(t, statusOK, doc.status, doc.stderr)
+		records, err := os.ReadFile(out)
+		require.NoError(t, err)
+		assert.Equal(t, want.record, strings.SplitN(string(records), "\n", 2)[0], name)
+		var parsed struct{ Strategies []struct{ Tally Tally } }
+		require.NoError(t, json.Unmarshal([]byte(doc.stdout), &parsed))
+		assert.Equal(t, want.fates, parsed.Strategies[0].Tally.Fates, name)
+	}
+}
+
 // Both sides' edits come in the order of their times, after all bases.
 func TestScriptOfPairs(t *testing.T) {
 	pairs, hash, err := readEdits(writeEdits(t, tinyEdits...))
