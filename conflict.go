@@ -82,13 +82,14 @@ type ConflictID [16]byte
 // String is the identifier in hexadecimal.
 func (id ConflictID) String() string { return hex.EncodeToString(id[:]) }
 
-// ID is computed from domain, key, field and losing version alone, so that the
+// ID is computed from domain, key, field, losing version and losing value alone, so that the
 // reports of several regions about one hidden write have one ID and consumers drop
-// the repeats. It is the first half of a SHA-256.
+// the repeats; a write that added several elements to a set has one for each. It is the
+// first half of a SHA-256.
 func (c *Conflict) ID() ConflictID {
 	h := sha256.New()
 	var b [8]byte
-	for _, s := range []string{c.Domain, c.Key, c.Field, string(c.Loser.Version.Origin.Region)} {
+	for _, s := range []string{c.Domain, c.Key, c.Field, string(c.Loser.Version.Origin.Region), string(c.Loser.Value)} {
 		h.Write(binary.BigEndian.AppendUint64(b[:0], uint64(len(s))))
 		h.Write([]byte(s))
 	}

@@ -132,7 +132,28 @@ func keyedObjects(val []byte) (all []keyedObject) {
 	return all
 }
 
-// has reports whether a list has an object with the key that is the segment of a path.
+// withObjects is a list with more objects at its end, those left out that it has.
+func withObjects(list []byte, more []keyedObject) []byte {
+	all := keyedObjects(list)
+	for _, o := range more {
+		if !hasObject(list, o.text) {
+			all = append(all, o)
+		}
+	}
+	return listOfKeys(all)
+}
+
+// listOfKeys is the value of a field of kind KindKeyed.
+func listOfKeys(all []keyedObject) []byte {
+	b := wire.AppendArrayHeader(nil, len(all))
+	for _, o := range all {
+		b = wire.AppendString(wire.AppendMapHeader(b, 1), o.name)
+		b = append(b, o.key...)
+	}
+	return b
+}
+
+// hasObject reports whether a list has an object with the key that is the segment of a path.
 func hasObject(list []byte, segment string) bool {
 	return slices.ContainsFunc(keyedObjects(list), func(o keyedObject) bool { return o.text == segment })
 }

@@ -328,3 +328,37 @@ func TestPropertyShapesAreReadAsTheyWereWritten(t *testing.T) {
 		}
 	})
 }
+
+// To remove an object wins over moving it at the same time: what its fields were is gone.
+func TestAnObjectThatIsRemovedWhileItIsMovedIsGone(t *testing.T) {
+	was := doc{"l": objects(doc{"id": "a", "n": "x"}, doc{"id": "b", "n": "y"}, doc{"id": "c", "n": "z"})}
+	s := shapeSchema(t)
+	a, da := documentsOn(t, s, "a")
+	b, db := documentsOn(t, s, "b")
+	_, err := da.Create(ctx(), key, was)
+	require.NoError(t, err)
+	b.join(t, a.state)
+	_, err = da.Update(ctx(), key, func(d map[string]any) error { d["l"] = d["l"].([]any)[1:]; return nil })
+	require.NoError(t, err)
+	_, err = db.Update(ctx(), key, func(d map[string]any) error {
+		l := d["l"].([]any)
+		d["l"] = []any{l[1], l[2], l[0]}
+		return nil
+	})
+	require.NoError(t, err)
+	a.join(t, b.state)
+	shows := func(want ...any) {
+		t.Helper()
+		shown, err := da.Get(ctx(), key)
+		require.NoError(t, err)
+		require.Equal(t, doc{"l": want}, shown)
+	}
+	b1, c1 := doc{"id": "b", "n": "y"}, doc{"id": "c", "n": "z"}
+	shows(b1, c1)
+	_, err = da.Update(ctx(), key, func(d map[string]any) error { d["l"] = objects(doc{"id": "a", "m": "new"}, b1, c1); return nil })
+	require.NoError(t, err)
+	shows(doc{"id": "a", "m": "new"}, b1, c1)
+	_, err = da.Update(ctx(), key, func(d map[string]any) error { d["l"] = objects(c1); return nil })
+	require.NoError(t, err)
+	shows(c1)
+}

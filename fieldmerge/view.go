@@ -34,8 +34,9 @@ type shown struct {
 	siblings int
 	hidden   bool // by the shape, or other
 	kind     lattice.Kind
-	other    bool // of another mechanism than the schema's
-	rival    bool // another mechanism has the newer value at this path
+	other    bool          // of another mechanism than the schema's
+	rival    bool          // another mechanism has the newer value at this path
+	removed  []keyedObject // of a list: what it has and does not show
 }
 
 func (f *shown) found() found {
@@ -103,6 +104,7 @@ func (r *rules) view(rec record) (*view, error) {
 	}
 	if r.lists {
 		v.findRivals()
+		v.dropRemoved()
 	}
 	if v.nested && v.clashes() {
 		root, err := v.tree()
@@ -128,6 +130,28 @@ func (v *view) findRivals() {
 			if f := &v.fields[i]; !f.other && i != best {
 				f.rival, f.hidden = true, true
 			}
+		}
+	}
+}
+
+// dropRemoved leaves out of lists the objects whose marks were unset: somebody removed them
+// while another one moved them.
+func (v *view) dropRemoved() {
+	for i := range v.fields {
+		f := &v.fields[i]
+		if f.kind != lattice.KindKeyed || f.sibling.Value == nil || f.other {
+			continue
+		}
+		var kept []keyedObject
+		for _, o := range keyedObjects(f.sibling.Value) {
+			if mark := v.find(f.path + "." + JoinPath(o.text)); mark != nil && mark.sibling.Value == nil {
+				f.removed = append(f.removed, o)
+			} else {
+				kept = append(kept, o)
+			}
+		}
+		if len(f.removed) > 0 {
+			f.sibling.Value = listOfKeys(kept)
 		}
 	}
 }

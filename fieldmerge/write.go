@@ -76,6 +76,7 @@ type update struct {
 	// Of fields of mechanisms other than the register:
 	from    map[string]cell             // what the writer saw; where there is none, what is there now
 	intents map[string][]lattice.Intent // what was done to CRDT values
+	removed map[string][]keyedObject    // what lists have and do not show
 }
 
 // edit is what the update does to a field of a mechanism other than the register that
@@ -123,7 +124,7 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 			asked = maps.Clone(c)
 		}
 	}
-	if err := r.completeChanges(rec, t, fields, u); err != nil {
+	if err := r.completeChanges(rec, t, fields, &u); err != nil {
 		return nil, err
 	}
 	for path, val := range asked {
@@ -200,6 +201,9 @@ func (r *rules) appendEdit(d *lattice.Delta, path string, k lattice.Kind, t latt
 		return nil, err
 	}
 	e := u.edit(r, path, k, now, val)
+	if removed := u.removed[path]; len(removed) > 0 && e.From != nil && k == lattice.KindKeyed {
+		e.From = withObjects(e.From, removed)
+	}
 	if m, ok := r.policy(path).(lattice.Mechanism); ok && m.Grows && !e.Grows(k) {
 		return nil, &FieldError{Field: path, Err: fmt.Errorf("%w: a %s only grows", ErrDirection, m.Named)}
 	}
@@ -212,7 +216,7 @@ func (r *rules) appendEdit(d *lattice.Delta, path string, k lattice.Kind, t latt
 
 // completeChanges drops the changes that the record shows already, and adds those that
 // its shape asks for.
-func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u update) error {
+func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u *update) error {
 	c := u.changes
 	if !r.lists && !nested(c) && !nestedFields(fields) {
 		err := c.each(r, t, fields, func(path string, k lattice.Kind, val, register []byte) error {
@@ -232,7 +236,7 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 		if err != nil {
 			return err
 		}
-		return r.checkDirections(t, fields, u)
+		return r.checkDirections(t, fields, *u)
 	}
 	v, err := r.view(rec)
 	if err != nil {
@@ -240,7 +244,14 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 	}
 	current := make(leaves, len(v.fields))
 	for i := range v.fields {
-		if f := &v.fields[i]; f.sibling.Value != nil && !f.other && !f.rival {
+		f := &v.fields[i]
+		if len(f.removed) > 0 {
+			if u.removed == nil {
+				u.removed = make(map[string][]keyedObject)
+			}
+			u.removed[f.path] = f.removed
+		}
+		if f.sibling.Value != nil && !f.other && !f.rival {
 			current[f.path] = f.sibling.Value
 		}
 	}
@@ -250,7 +261,7 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 	}
 	c.keepShape(r, current, seen)
 	settled, settles := c[u.settles]
-	c.dropNoOps(r, v, current, seen, &u)
+	c.dropNoOps(r, v, current, seen, u)
 	if settles {
 		if f := v.find(u.settles); f != nil && f.siblings > 1 {
 			c[u.settles] = settled
@@ -259,7 +270,7 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u up
 	for path := range u.unsets {
 		c[path] = nil
 	}
-	return r.checkDirections(t, fields, u)
+	return r.checkDirections(t, fields, *u)
 }
 
 // checkOrdered refuses a value for a field of max or min that has no order.
