@@ -83,9 +83,10 @@
 // nothing in a document; to unset it is to reset it. Unsetting a set or a list removes what is in
 // it. An element of a list keeps its place while others come and go, and is a new one when its
 // value changes; elements written to one place at the same time stand one after the other, and
-// one that two regions moved is where the newer move put it. An object of a list=KEY is its key
-// in the list and fields below it: devices.7.name. It is there as long as the list has its key;
-// a key that changes is another object. The field KEY is not patched.
+// one that two regions moved is where the newer move put it. Moving an element adds it anew, so
+// it stays where another region removed it meanwhile. An object of a list=KEY is its key
+// in the list and fields below it: devices.7.name. Removing it wins over moving it and over
+// changing its fields; a key that changes is another object. The field KEY is not patched.
 //
 // # Records
 //

@@ -118,29 +118,28 @@ func TestEvolutionOfTheObjectsOfAList(t *testing.T) {
 		N  int    `merge:"n,lww"`
 		ID string `merge:"id,lww"`
 	}
-	old, err := fieldmerge.NewSchema[struct {
+	type oldRecord struct {
 		L []oldItem `merge:"l,list=id"`
-	}]()
-	require.NoError(t, err)
-	now, err := fieldmerge.NewSchema[struct {
+	}
+	type newRecord struct {
 		L []newItem `merge:"l,list=id"`
-	}]()
-	require.NoError(t, err)
-	other, err := fieldmerge.NewSchema[struct {
+	}
+	type otherRecord struct {
 		L []otherItem `merge:"l,list=n"`
-	}]()
+	}
+	old, err := fieldmerge.NewSchema[oldRecord]()
+	require.NoError(t, err)
+	now, err := fieldmerge.NewSchema[newRecord]()
+	require.NoError(t, err)
+	other, err := fieldmerge.NewSchema[otherRecord]()
 	require.NoError(t, err)
 	a, da := on(t, old, "a")
 	b, db := on(t, now, "b")
 	c, dc := on(t, other, "c")
-	_, err = db.Create(ctx(), key, struct {
-		L []newItem `merge:"l,list=id"`
-	}{[]newItem{{"x", 1, "m"}}})
+	_, err = db.Create(ctx(), key, newRecord{[]newItem{{"x", 1, "m"}}})
 	require.NoError(t, err)
 	a.join(t, b.state)
-	_, err = da.Update(ctx(), key, func(v *struct {
-		L []oldItem `merge:"l,list=id"`
-	}) error {
+	_, err = da.Update(ctx(), key, func(v *oldRecord) error {
 		v.L = append(v.L, oldItem{"y", 2})
 		v.L[0].N = 3
 		return nil

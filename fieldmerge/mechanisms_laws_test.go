@@ -122,7 +122,7 @@ func (e *everyMechanism) change(t *rapid.T) {
 		if i < 0 {
 			e.All, i = append(e.All, keyedMechanisms{ID: key}), len(e.All)
 		}
-		e.All[i].mechanisms.change(t)
+		e.All[i].change(t)
 	}
 }
 

@@ -69,7 +69,7 @@ func joinFields(dst, a, b []byte) ([]byte, error) {
 	fromA := true
 	for len(a) > 0 && len(b) > 0 {
 		var cb, restb []byte
-		ok := true
+		var ok bool
 		if len(b) >= 2 && b[0] == 0xc4 && int(b[1]) <= len(b)-2 {
 			n := 2 + int(b[1])
 			cb, restb = b[2:n], b[n:]
