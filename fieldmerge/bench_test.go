@@ -48,6 +48,12 @@ func benchRecord(names []string, origins []int, timeOf func(field, origin int) f
 	return b
 }
 
+// withCounter is a record of one origin with a counter more.
+func withCounter(record []byte, n uint64) []byte {
+	body := lattice.AppendCount(nil, lattice.Count{Time: now + fieldwise.Timestamp(n), Up: n})
+	return lattice.AppendField(bytes.Clone(record), lattice.Field{Name: []byte("visits"), Kind: lattice.KindCounter, Body: body})
+}
+
 func always(at fieldwise.Timestamp) func(int, int) fieldwise.Timestamp {
 	return func(int, int) fieldwise.Timestamp { return at }
 }
@@ -84,6 +90,7 @@ func mergeCases() []mergeCase {
 		{"1 into 10, new origin", one, benchRecord(email, []int{3}, always(now+1))},
 		{"10 into 10, random half", one, benchRecord(benchNames, []int{0}, half)},
 		{"10 into 10, three items each", allThree, benchRecord(benchNames, []int{0, 1, 2}, half)},
+		{"a counter into 10", withCounter(one, 1000), withCounter(benchRecord(nil, []int{0}, always(now)), 1001)},
 		{"1 into 1000", big, benchRecord(thousand[500:501], []int{0}, always(now+1))},
 		{"identical", one, bytes.Clone(one)},
 		{"check of 10", nil, one},
@@ -252,5 +259,33 @@ func BenchmarkRatio(b *testing.B) {
 			b.ReportMetric(merged[rounds/2], "merge-ns")
 			b.ReportMetric(merged[rounds/2]/floor[rounds/2], "x-floor")
 		})
+	}
+}
+
+// BenchmarkCounter counts up in a record of ten fields and a counter: it makes the delta and
+// merges it.
+func BenchmarkCounter(b *testing.B) {
+	m := fieldmerge.Merger{}
+	state := withCounter(benchRecord(benchNames, []int{0}, always(now)), 1)
+	_, rest, ok := lattice.Cut(state[1:])
+	require.True(b, ok)
+	dst := make([]byte, 0, 4*len(state)+1024)
+	inc := []lattice.Intent{{Op: lattice.OpInc, Amount: 1}}
+	at := fieldwise.Version{Time: now + 5000, Origin: benchOrigin(0)}
+	b.ReportAllocs()
+	for b.Loop() {
+		t, _, _ := lattice.Cut(state[1:])
+		d, err := lattice.NewDelta(t, at)
+		if err != nil {
+			b.Fatal(err)
+		}
+		body, err := d.AppendCounts(nil, lattice.FindField(rest, "visits", lattice.KindCounter), inc)
+		if err != nil {
+			b.Fatal(err)
+		}
+		delta := d.AppendFields([]byte{1}, []lattice.Field{{Name: []byte("visits"), Kind: lattice.KindCounter, Body: body}})
+		if _, err := m.Merge(dst, state, delta); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
