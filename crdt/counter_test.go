@@ -135,16 +135,16 @@ func checkCounter[C any, P counterFace[C]](t *rapid.T, c P, m modelCounter, low,
 
 func TestPropertyPNCounterIsANumber(t *testing.T) {
 	low, high := big.NewInt(math.MinInt64), big.NewInt(math.MaxInt64)
-	histories(t, 3000, 100000, func(t *rapid.T) { counterProperty[crdt.PNCounter](t, low, high) })
+	histories(t, 1000, 10000, func(t *rapid.T) { counterProperty[crdt.PNCounter](t, low, high) })
 }
 
 func TestPropertyGCounterIsANumber(t *testing.T) {
 	low, high := new(big.Int), bigUint(math.MaxUint64)
-	histories(t, 3000, 100000, func(t *rapid.T) { counterProperty[crdt.GCounter](t, low, high) })
+	histories(t, 1000, 10000, func(t *rapid.T) { counterProperty[crdt.GCounter](t, low, high) })
 }
 
 func TestPropertyCounterLiterals(t *testing.T) {
-	histories(t, 3000, 100000, func(t *rapid.T) {
+	histories(t, 1000, 10000, func(t *rapid.T) {
 		n, m := rapid.Int64().Draw(t, "n"), drawAmount(t)
 		p, g := crdt.NewPNCounter(n), crdt.NewGCounter(m)
 		require.Equal(t, n, p.Value())

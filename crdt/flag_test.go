@@ -19,7 +19,7 @@ func TestPropertyFlagIsABool(t *testing.T) {
 		bond            *lattice.Bond
 		done            bool
 	}
-	histories(t, 3000, 100000, func(t *rapid.T) {
+	histories(t, 1000, 10000, func(t *rapid.T) {
 		var flags [3]crdt.EWFlag
 		var models [3]model
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {

@@ -162,17 +162,17 @@ func checkSet[S any, P setFace[S]](t *rapid.T, s P, m modelSet) {
 }
 
 func TestPropertyORSetIsASet(t *testing.T) {
-	histories(t, 300, 20000, setProperty[crdt.ORSet[any]])
+	histories(t, 150, 3000, setProperty[crdt.ORSet[any]])
 }
 
 func TestPropertyGSetIsASet(t *testing.T) {
-	histories(t, 300, 20000, setProperty[crdt.GSet[any]])
+	histories(t, 150, 3000, setProperty[crdt.GSet[any]])
 }
 
 // Many elements: each version of a set stays as it was and is balanced, and none costs more
 // than the way to its element.
 func TestPropertyLargeSetsAreBalanced(t *testing.T) {
-	histories(t, 500, 20000, func(t *rapid.T) {
+	histories(t, 250, 3000, func(t *rapid.T) {
 		var s crdt.ORSet[int]
 		start := rapid.SliceOfN(rapid.IntRange(0, 1000), 0, 500).Draw(t, "start")
 		if rapid.Bool().Draw(t, "dense") {

@@ -269,7 +269,7 @@ func drawShapes(t *rapid.T) doc {
 // elsewhere; and regions that have heard of each other's writes show the same.
 func TestPropertyShapesAreReadAsTheyWereWritten(t *testing.T) {
 	schema := shapeSchema(t)
-	histories(t, 400, 20000, func(t *rapid.T) {
+	histories(t, 400, 5000, func(t *rapid.T) {
 		var sites []*stepped
 		var all []*fieldmerge.Documents
 		for _, name := range []fieldwise.Region{"a", "b", "c"} {
