@@ -134,9 +134,9 @@ func keyedObjects(val []byte) (all []keyedObject) {
 
 // withObjects is a list with more objects at its end, those left out that it has.
 func withObjects(list []byte, more []keyedObject) []byte {
-	all := keyedObjects(list)
+	all, has := keyedObjects(list), make(objectIndex)
 	for _, o := range more {
-		if !hasObject(list, o.text) {
+		if !has.has("", list, o.text) {
 			all = append(all, o)
 		}
 	}
@@ -153,9 +153,23 @@ func listOfKeys(all []keyedObject) []byte {
 	return b
 }
 
-// hasObject reports whether a list has an object with the key that is the segment of a path.
-func hasObject(list []byte, segment string) bool {
-	return slices.ContainsFunc(keyedObjects(list), func(o keyedObject) bool { return o.text == segment })
+// objectIndex has the keys of the objects of lists, as far as somebody asked, by the paths of
+// the lists.
+type objectIndex map[string]map[string]bool
+
+// has reports whether the list at a path has an object with the key that is the segment of a
+// path.
+func (x objectIndex) has(path string, list []byte, segment string) bool {
+	keys, ok := x[path]
+	if !ok {
+		all := keyedObjects(list)
+		keys = make(map[string]bool, len(all))
+		for _, o := range all {
+			keys[o.text] = true
+		}
+		x[path] = keys
+	}
+	return keys[segment]
 }
 
 // addList takes a list of objects at path apart, val being all of it.
@@ -187,9 +201,18 @@ func (l *flattener) addList(path, val []byte, key string, depth int) error {
 	return nil
 }
 
-// isList reports whether a value at path is a list whose objects are fields.
-func (r *rules) isList(path string, val []byte) bool {
-	return r.lists && val != nil && r.kindOf(path, val) == lattice.KindKeyed
+// listsIn are the paths at which there is a list whose objects are fields.
+func (r *rules) listsIn(all leaves) map[string]bool {
+	if !r.lists {
+		return nil
+	}
+	lists := make(map[string]bool)
+	for path, val := range all {
+		if wire.KindOf(val) == wire.KindArray && r.kindOf(path, val) == lattice.KindKeyed {
+			lists[path] = true
+		}
+	}
+	return lists
 }
 
 // objectsOn yields the lists that path leads through an object of, by the list's path and the
@@ -225,11 +248,11 @@ func (r *rules) goneObjects(v *view) map[string]bool {
 			lists[f.path] = f
 		}
 	}
-	gone := make(map[string]bool)
+	gone, objects := make(map[string]bool), make(objectIndex)
 	for i := range v.fields {
 		path := v.fields[i].path
 		for list, key := range objectsOn(path, func(p string) bool { return lists[p] != nil }) {
-			if !hasObject(lists[list].sibling.Value, key) {
+			if !objects.has(list, lists[list].sibling.Value, key) {
 				gone[path] = true
 			}
 		}
@@ -242,14 +265,15 @@ func (r *rules) checkObjects(c changes, seen leaves) error {
 	if !r.lists {
 		return nil
 	}
-	lists := maps.Clone(seen)
-	maps.Copy(lists, leaves(c))
+	all := maps.Clone(seen)
+	maps.Copy(all, leaves(c))
+	lists, objects := r.listsIn(all), make(objectIndex)
 	for path, val := range c {
 		if val == nil {
 			continue
 		}
-		for list, key := range objectsOn(path, func(p string) bool { return r.isList(p, lists[p]) }) {
-			if !hasObject(lists[list], key) {
+		for list, key := range objectsOn(path, func(p string) bool { return lists[p] }) {
+			if !objects.has(list, all[list], key) {
 				return fmt.Errorf("%w: the list %q has no object with the key %q; set the list with it", ErrPath, list, key)
 			}
 		}

@@ -127,11 +127,6 @@ func (r *rules) reads(path string, k lattice.Kind) bool {
 	return k == r.kind(path)
 }
 
-// isContainer reports whether the value at path says that there are fields below it.
-func (r *rules) isContainer(path string, val []byte) bool {
-	return isMap(val) || r.lists && val != nil && r.kindOf(path, val) == lattice.KindKeyed
-}
-
 func (p *pattern) matches(path []string) bool {
 	for i, segment := range p.segments {
 		switch {

@@ -416,8 +416,9 @@ func (n *treeNode) hidden(report func(loser *shown, winner fieldwise.Version)) {
 	for _, child := range n.children {
 		switch {
 		case child.list != nil:
+			objects := make(objectIndex)
 			for key, object := range child.children {
-				if !hasObject(child.list.sibling.Value, key) {
+				if !objects.has("", child.list.sibling.Value, key) {
 					object.all(func(f *shown) { report(f, child.list.sibling.Version) })
 				} else {
 					one := treeNode{children: map[string]*treeNode{key: object}}

@@ -379,8 +379,9 @@ func nestedFields(fields []byte) bool {
 // the registers show, seen is what of it the shape does not hide.
 func (c changes) keepShape(r *rules, current, seen leaves) {
 	want := make(leaves, len(seen)+len(c)) // what is to be seen near the changes
+	set, had := r.listsIn(leaves(c)), r.listsIn(seen)
 	for path, val := range seen {
-		if !c.setsValueAbove(r, path) {
+		if !c.setsValueAbove(set, path) {
 			want[path] = val
 		}
 	}
@@ -395,23 +396,24 @@ func (c changes) keepShape(r *rules, current, seen leaves) {
 	for path, val := range c {
 		for p := range parents(path) {
 			above[p] = true
-			set, changed := c[p]
+			own, changed := c[p]
 			switch {
-			case val == nil, set != nil && !isMap(set): // the caller sets both: the shape rule decides, or it is a list
-			case !changed && r.isList(p, seen[p]):
+			case val == nil, own != nil && !isMap(own): // the caller sets both: the shape rule decides, or it is a list
+			case !changed && had[p]:
 			default:
 				want[p] = emptyMap
 			}
 		}
 	}
 	made := make(changes)
+	lists := shapes{had: had, has: r.listsIn(want), seen: seen, want: want, was: make(objectIndex), is: make(objectIndex)}
 	for path, val := range want {
 		if _, changed := c[path]; changed || above[path] {
 			made[path] = val
 		}
 	}
 	for path := range current {
-		if _, ok := want[path]; !ok && (c.setsValueAbove(r, path) || r.uncovered(path, seen, want)) {
+		if _, ok := want[path]; !ok && (c.setsValueAbove(set, path) || lists.uncovered(path)) {
 			made[path] = nil
 		}
 	}
@@ -421,28 +423,36 @@ func (c changes) keepShape(r *rules, current, seen leaves) {
 }
 
 // setsValueAbove reports whether the changes put a value that is no map above path.
-func (c changes) setsValueAbove(r *rules, path string) bool {
+func (c changes) setsValueAbove(lists map[string]bool, path string) bool {
 	for p := range parents(path) {
-		if val := c[p]; val != nil && !r.isContainer(p, val) {
+		if val := c[p]; val != nil && !isMap(val) && !lists[p] {
 			return true
 		}
 	}
 	return false
 }
 
+// shapes are what was seen and what is to be seen, with the lists in them whose objects are
+// fields.
+type shapes struct {
+	seen, want leaves
+	had, has   map[string]bool // the lists' paths
+	was, is    objectIndex
+}
+
 // uncovered reports whether a value that was seen above path, and hid it, is to be seen
 // no more, or a list above it is to have an object that it has not now.
-func (r *rules) uncovered(path string, seen, want leaves) bool {
+func (s *shapes) uncovered(path string) bool {
 	for p := range parents(path) {
-		if val, ok := seen[p]; ok && !r.isContainer(p, val) && !bytes.Equal(val, want[p]) {
+		if val, ok := s.seen[p]; ok && !isMap(val) && !s.had[p] && !bytes.Equal(val, s.want[p]) {
 			return true
 		}
 	}
-	if !r.lists {
+	if len(s.has) == 0 {
 		return false
 	}
-	for list, key := range objectsOn(path, func(p string) bool { return r.isList(p, want[p]) }) {
-		if hasObject(want[list], key) && (!r.isList(list, seen[list]) || !hasObject(seen[list], key)) {
+	for list, key := range objectsOn(path, func(p string) bool { return s.has[p] }) {
+		if s.is.has(list, s.want[list], key) && (!s.had[list] || !s.was.has(list, s.seen[list], key)) {
 			return true
 		}
 	}
