@@ -69,7 +69,11 @@ func (r *rules) declares(path string) bool { return !r.closed || r.declared(path
 // policyOf returns the policy of the field at path under a mechanism, which may be another
 // than the schema's.
 func (r *rules) policyOf(path string, k lattice.Kind) crdt.Policy {
-	switch p := r.policy(path); {
+	p := r.policy(path)
+	if _, shape := p.(byShape); shape && k == lattice.KindRegister {
+		return lww.Policy{}
+	}
+	switch {
 	case mechanismOf(p) == k:
 		return p
 	case k == lattice.KindMax || k == lattice.KindMin:
