@@ -197,3 +197,28 @@ func TestListsOfStructsThatAreNone(t *testing.T) {
 		require.ErrorContains(t, err, says)
 	}
 }
+
+func TestAMapOfListsOfStructs(t *testing.T) {
+	type record struct {
+		M map[string][]guest `merge:"m,each=list=id"`
+	}
+	s, err := fieldmerge.NewSchema[record]()
+	require.NoError(t, err)
+	a, da := on(t, s, "a")
+	b, db := on(t, s, "b")
+	_, err = da.Create(ctx(), key, record{M: map[string][]guest{"x.y": {{ID: 1, Name: "a"}, {ID: 2}}, "none": nil, "empty": {}}})
+	require.NoError(t, err)
+	b.join(t, a.state)
+	_, err = da.Update(ctx(), key, func(r *record) error { r.M["x.y"][0].Name = "b"; r.M["z"] = []guest{{ID: 9}}; return nil })
+	require.NoError(t, err)
+	_, err = db.Update(ctx(), key, func(r *record) error {
+		r.M["x.y"] = append(r.M["x.y"], guest{ID: 3, Name: "c"})
+		delete(r.M, "empty")
+		return nil
+	})
+	require.NoError(t, err)
+	a.join(t, b.state)
+	v, err := da.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, record{M: map[string][]guest{"x.y": {{ID: 1, Name: "b"}, {ID: 2}, {ID: 3, Name: "c"}}, "z": {{ID: 9}}}}, v)
+}
