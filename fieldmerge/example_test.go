@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/replog"
 )
@@ -128,6 +129,52 @@ func ExampleDomain_Put() {
 	// Output:
 	// {Asha Rao 222   map[]}
 	// phone: the form showed 111, now it is 222, wanted 333
+}
+
+// Cart has fields to which two regions add at the same time.
+type Cart struct {
+	Visits crdt.GCounter      `merge:"visits,gcounter"`
+	Tags   crdt.ORSet[string] `merge:"tags,orset"`
+	Lines  []CartLine         `merge:"lines,list=sku"`
+}
+
+type CartLine struct {
+	SKU   string `merge:"sku,lww"`
+	Count int    `merge:"count,pncounter"`
+	Gift  bool   `merge:"gift,lww"`
+}
+
+// Counters, sets and lists: what two regions do that cannot reach each other comes together.
+func ExampleDomain_Update_counters() {
+	ctx := context.Background()
+	eu, us, link, done := twoRegions()
+	defer done()
+	schema := must(fieldmerge.NewSchema[Cart]())
+	here, there := must(fieldmerge.Open(eu, "carts", schema)), must(fieldmerge.Open(us, "carts", schema))
+	first := Cart{Tags: crdt.NewORSet("new"), Lines: []CartLine{{SKU: "tea", Count: 1}, {SKU: "cup", Count: 2}}}
+	okay(us.WaitApplied(ctx, must(here.Create(ctx, "asha", first))))
+
+	link.Cut()
+	must(here.Update(ctx, "asha", func(c *Cart) error {
+		c.Visits.Inc(1)
+		c.Tags.Add("vip")
+		c.Lines[0].Count++
+		c.Lines = append(c.Lines, CartLine{SKU: "pot", Count: 1})
+		return nil
+	}))
+	must(there.Update(ctx, "asha", func(c *Cart) error {
+		c.Visits.Inc(1)
+		c.Tags.Remove("new")
+		c.Lines[0].Count += 2
+		c.Lines[0].Gift = true
+		c.Lines = c.Lines[:1] // no cups
+		return nil
+	}))
+	link.Heal()
+	okay(eu.WaitVector(ctx, us.Vector()))
+	cart := must(here.Get(ctx, "asha"))
+	fmt.Println(cart.Visits, cart.Tags, cart.Lines)
+	// Output: 2 [vip] [{tea 4 true} {pot 1 false}]
 }
 
 // Records whose fields are not known when the program is written.
