@@ -397,6 +397,25 @@ func TestExplainACounter(t *testing.T) {
 	require.True(t, all[0].Shown)
 }
 
+func TestExplainSaysThatASumIsTooLarge(t *testing.T) {
+	s := visitsSchema(t)
+	a, da := on(t, s, "a")
+	b, db := on(t, s, "b")
+	_, err := da.Create(ctx(), key, visits{Logins: crdt.NewGCounter(math.MaxUint64), Score: crdt.NewPNCounter(1)})
+	require.NoError(t, err)
+	b.join(t, a.state)
+	_, err = db.Update(ctx(), key, func(v *visits) error { v.Logins.Inc(5); return nil })
+	require.NoError(t, err)
+	v, err := db.Get(ctx(), key)
+	require.NoError(t, err)
+	require.EqualValues(t, uint64(math.MaxUint64), v.Logins.Value())
+	e, err := db.Explain(ctx(), key)
+	require.NoError(t, err)
+	for _, f := range e.Fields {
+		require.Equal(t, f.Path == "logins", f.Problem != "", f.Path)
+	}
+}
+
 // A release that has the field as one value, and one that counts in it, keep each other's.
 func TestACounterThatWasOneValueStartsAnew(t *testing.T) {
 	type before struct {

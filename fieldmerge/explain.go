@@ -116,11 +116,17 @@ func (d *records) explainFields(e *Explanation, rec record) error {
 	}
 	for i := range v.fields {
 		f := &v.fields[i]
-		siblings, err := lattice.Read(nil, f.kind, t, lattice.FindField(fields, f.path, f.kind))
+		body := lattice.FindField(fields, f.path, f.kind)
+		siblings, err := lattice.Read(nil, f.kind, t, body)
 		if err != nil {
 			return err
 		}
 		one := d.explainField(v, f, siblings)
+		if f.kind == lattice.KindCounter {
+			if _, exact, err := lattice.Total(nil, body); err == nil && !exact {
+				one.Problem = "the sum is beyond what an integer of 64 bits holds, and the nearest is shown"
+			}
+		}
 		if cover, hidden := covers[f.path]; hidden {
 			one.Problem = "a newer value stands above or below it"
 			if !cover.IsZero() {
