@@ -131,9 +131,28 @@ func TestConvergeSaysWhatIsWrongWithTheCall(t *testing.T) {
 		"the schema is nil; make one with fieldmerge.NewSchema":         func(t testing.TB) { CheckSchema[chosen](t, nil, Options{}) },
 		"the schema is nil; make one with fieldmerge.NewDocumentSchema": func(t testing.TB) { CheckDocuments(t, nil, Options{}) },
 		"Options.Histories is -1":                                       typed(Options{Histories: -1}),
-		"Options.Regions has 1 names":                                   typed(Options{Regions: []fieldwise.Region{"a"}}),
-		`Options.Regions names "a" twice`:                               typed(Options{Regions: []fieldwise.Region{"a", "b", "a"}}),
-		"Options.Regions: fieldwise: invalid region name":               typed(Options{Regions: []fieldwise.Region{"a", "B"}}),
+		"lists whose objects merge field by field (list=KEY or byshape)": func(t testing.TB) {
+			s, err := fieldmerge.NewSchema[struct {
+				Lines []struct {
+					ID string `merge:"id,lww"`
+					N  int    `merge:"n,lww"`
+				} `merge:"lines,list=id"`
+			}]()
+			if err != nil {
+				panic(err)
+			}
+			CheckSchema(t, s, Options{})
+		},
+		"list=KEY or byshape": func(t testing.TB) {
+			s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.ByShape))
+			if err != nil {
+				panic(err)
+			}
+			CheckDocuments(t, s, Options{})
+		},
+		"Options.Regions has 1 names":                     typed(Options{Regions: []fieldwise.Region{"a"}}),
+		`Options.Regions names "a" twice`:                 typed(Options{Regions: []fieldwise.Region{"a", "b", "a"}}),
+		"Options.Regions: fieldwise: invalid region name": typed(Options{Regions: []fieldwise.Region{"a", "B"}}),
 		"Options.Sample returns a *replogtest.chosen; want a replogtest.chosen": typed(Options{
 			Sample: func(*rand.Rand) any { return &chosen{} },
 		}),

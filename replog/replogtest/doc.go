@@ -38,6 +38,9 @@
 //	              gcounter and gset are written in their direction, and refused in the
 //	              other; what was asked for is written
 //
+// Schemas with lists whose objects merge field by field (list=KEY, and ByShape) are refused:
+// the check does not know these.
+//
 // Most of this is the library's business. A schema's own part are its functions
 // (fieldmerge.Custom), which have to depend on the values alone, the codecs of its types,
 // which have to read back what they wrote, and the strategies, of which a story shows what

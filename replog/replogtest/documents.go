@@ -211,6 +211,8 @@ func (f *documents) addLeaves(all map[string]leaf, path []string, v any) {
 
 func (f *documents) graft(_, v any) any { return v }
 
+func (f *documents) listsByKey() bool { return f.schema.ListsByKey() }
+
 func (f *documents) strategy(path string) fieldmerge.Strategy { return f.schema.Strategy(path) }
 
 func (f *documents) ranks() []fieldwise.Region { return f.schema.Ranks() }

@@ -29,6 +29,7 @@ type face interface {
 	graft(now, v any) any                       // v as an update can write it that was given now
 	strategy(path string) fieldmerge.Strategy
 	ranks() []fieldwise.Region
+	listsByKey() bool
 	differ(a, b any) string // where two records differ; empty: nowhere
 	name() string
 	text(v any) string // a record as people read it
@@ -222,6 +223,8 @@ func (f *typed[T]) graft(now, v any) any {
 func (f *typed[T]) strategy(path string) fieldmerge.Strategy { return f.schema.Strategy(path) }
 
 func (f *typed[T]) ranks() []fieldwise.Region { return f.schema.Ranks() }
+
+func (f *typed[T]) listsByKey() bool { return f.schema.ListsByKey() }
 
 func (f *typed[T]) differ(a, b any) string { return differ("", reflect.ValueOf(a), reflect.ValueOf(b)) }
 
