@@ -51,3 +51,14 @@ func EndBin(dst []byte, start int) []byte {
 }
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", fieldwise.ErrMalformed, what) }
+
+// binLen is the length of a bin with n bytes of content.
+func binLen(n int) int {
+	switch {
+	case n <= 0xff:
+		return n + 2
+	case n <= 0xffff:
+		return n + 3
+	}
+	return n + 5
+}
