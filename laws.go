@@ -36,11 +36,13 @@ const (
 	lawAssociative = "associative"
 	lawDeleter     = "deleter"
 	lawConflicts   = "conflicts"
+	lawOpen        = "open"
 )
 
 var laws = []string{
 	lawName, lawPanic, lawLength, lawInputs, lawSame, lawShared, lawKept, lawConcurrent, lawAppends,
 	lawFails, lawNeutral, lawCanonical, lawIdempotent, lawCommutative, lawAssociative, lawDeleter, lawConflicts,
+	lawOpen,
 }
 
 // The bounds of the work. Beyond them CheckLaws takes a selection that is spread
@@ -84,6 +86,7 @@ const (
 //	associative       (a+b)+c = a+(b+c)
 //	deleter           what [Deleter] says, with a version above all samples
 //	conflicts         what [ConflictReporter] says; x with x or empty hides nothing
+//	open              what [Opener] says, of states that it opens
 //
 // A state is valid if empty+x accepts it; so a damaged state that is accepted has to
 // obey the laws too. This finds ties that nobody thought of: a flipped bit often is a
@@ -137,6 +140,7 @@ func CheckLaws(newMerger func() Merger, samples ...[]byte) error {
 	c.checkPairs(states)
 	c.checkTriples(states)
 	c.checkConflicts(few)
+	c.checkOpen(few)
 	c.checkDamaged(samples)
 
 	var errs []error

@@ -19,6 +19,7 @@ type Record[T any] struct {
 type domain[T any] struct {
 	name   string
 	store  fieldwise.Store
+	open   fieldwise.OpenStore // nil if the store has not the power
 	merger merging
 	read   func(state []byte) (v T, found bool, err error)
 }
@@ -28,7 +29,8 @@ func openDomain[T any](host fieldwise.Host, name string, m merging, read func(st
 	if err != nil {
 		return domain[T]{}, err
 	}
-	return domain[T]{name: name, store: store, merger: m, read: read}, nil
+	open, _ := store.(fieldwise.OpenStore)
+	return domain[T]{name: name, store: store, open: open, merger: m, read: read}, nil
 }
 
 // openMechanism opens a domain of states of kind k, which decode makes values of.

@@ -85,14 +85,15 @@ func (l *Lists[T]) Append(ctx context.Context, key string, elems ...T) (fieldwis
 	if err != nil {
 		return fieldwise.Receipt{}, l.fail("append to", key, err)
 	}
-	return l.write(ctx, "append to", key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+	return l.writeTo(ctx, "append to", key, values, func(dst, state []byte, left int, at fieldwise.Version) ([]byte, error) {
 		from, err := shownValue(lattice.KindList, state)
 		if err != nil {
 			return nil, err
 		}
 		before, err := splitArray(from)
 		if err == nil {
-			err = checkGrowth("elements of a list", key, len(before), len(before)+len(values))
+			n := left + len(before)
+			err = checkGrowth("elements of a list", key, n, n+len(values))
 		}
 		if err != nil {
 			return nil, err

@@ -18,11 +18,11 @@ type CounterMerger struct{ merger[countersOnly] }
 // [OpenGSets] open domains of them. A set is live while it has elements, and Delete removes
 // those that are known: what others add meanwhile stays. An add wins over a removal that did
 // not know of it, which is what such a set means, so it has no conflicts to report.
-type SetMerger struct{ merger[setsOnly] }
+type SetMerger struct{ openMerger[setsOnly] }
 
 // ListMerger is the [fieldwise.Merger] "list/1" of records that are one list each:
 // [OpenLists] opens domains of them. All else is as with [SetMerger].
-type ListMerger struct{ merger[listsOnly] }
+type ListMerger struct{ openMerger[listsOnly] }
 
 // FlagMerger is the [fieldwise.Merger] "flag/1" of records that are one flag each:
 // [OpenFlags] opens domains of them. A flag is live, be it on or off, from the first write on.
@@ -50,6 +50,8 @@ var (
 	_ merging                    = MinMerger{}
 	_ fieldwise.ConflictReporter = MaxMerger{}
 	_ fieldwise.ConflictReporter = MinMerger{}
+	_ fieldwise.Opener           = SetMerger{}
+	_ fieldwise.Opener           = ListMerger{}
 )
 
 // merging is what all mergers of this package can do.

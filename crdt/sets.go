@@ -40,12 +40,12 @@ func (s *Sets[T]) Remove(ctx context.Context, key string, elems ...T) (fieldwise
 	if err != nil {
 		return fieldwise.Receipt{}, s.fail("remove from", key, err)
 	}
-	return s.write(ctx, "remove from", key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+	return s.writeTo(ctx, "remove from", key, values, func(dst, state []byte, left int, at fieldwise.Version) ([]byte, error) {
 		found, n, err := lattice.FindElements(state, values)
 		switch {
 		case err != nil:
 			return nil, err
-		case len(found) == n: // all, or none of none
+		case len(found) == n+left: // all, or none of none
 			return s.merger.Delete(dst, state, at)
 		}
 		return lattice.WriteState(dst, lattice.KindSet, state, eachElement(lattice.OpRemove, found), at)
@@ -100,13 +100,13 @@ func (s *sets[T]) Add(ctx context.Context, key string, elems ...T) (fieldwise.Re
 	if err != nil {
 		return fieldwise.Receipt{}, s.fail("add to", key, err)
 	}
-	return s.write(ctx, "add to", key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+	return s.writeTo(ctx, "add to", key, values, func(dst, state []byte, left int, at fieldwise.Version) ([]byte, error) {
 		if len(values) == 0 {
 			return dst, nil
 		}
 		found, n, err := lattice.FindElements(state, values)
 		if err == nil {
-			err = checkGrowth("elements of a set", key, n, n+len(values)-len(found))
+			err = checkGrowth("elements of a set", key, left+n, left+n+len(values)-len(found))
 		}
 		if err != nil {
 			return nil, err
@@ -119,11 +119,7 @@ func (s *sets[T]) Add(ctx context.Context, key string, elems ...T) (fieldwise.Re
 func (s *sets[T]) Has(ctx context.Context, key string, e T) (has bool, err error) {
 	values, err := encodeElements([]T{e})
 	if err == nil {
-		err = s.store.Read(ctx, key, func(state []byte) error {
-			found, _, err := lattice.FindElements(state, values)
-			has = len(found) > 0
-			return err
-		})
+		has, err = s.find(ctx, key, values[0])
 	}
 	return has, s.fail("look into", key, err)
 }

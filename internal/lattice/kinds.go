@@ -65,6 +65,10 @@ func (k Kind) Registers() bool {
 // ordered reports whether the elements have an order of their own.
 func (k Kind) ordered() bool { return k == KindList || k == KindKeyed }
 
+// opens reports whether a large field of the kind is worth keeping open. A list by key is
+// not: its objects are fields, which are bounded.
+func (k Kind) opens() bool { return k == KindSet || k == KindList }
+
 // Times calls yield with the highest timestamps, one or several an origin, that a field of
 // the kind holds until yield returns false. It returns false then, too, and where the field ends early.
 func (k Kind) Times(field []byte, yield func(index int, t fieldwise.Timestamp) bool) bool {

@@ -36,8 +36,7 @@ type Large struct {
 func OpenState(k Kind, state []byte) (*Open, error) { return openState(k, state, OpenFrom) }
 
 func openState(k Kind, state []byte, from int) (*Open, error) {
-	form, ok := k.body()
-	if !ok || form != dots || len(state) < from {
+	if !k.opens() || len(state) < from {
 		return nil, nil
 	}
 	t, b, ok := Cut(slices.Clone(state))
@@ -52,10 +51,12 @@ func openState(k Kind, state []byte, from int) (*Open, error) {
 }
 
 // OpenFields opens table and fields, which have passed CheckFields, and are not kept; nil
-// where that would gain nothing.
-func OpenFields(state []byte) (*Open, error) { return openFields(state, OpenFrom) }
-
-func openFields(state []byte, from int) (*Open, error) {
+// where that would gain nothing. A body is kept open that has at least from bytes, or where
+// that is zero OpenFrom.
+func OpenFields(state []byte, from int) (*Open, error) {
+	if from == 0 {
+		from = OpenFrom
+	}
 	if len(state) < from {
 		return nil, nil
 	}
@@ -63,11 +64,28 @@ func openFields(state []byte, from int) (*Open, error) {
 	if !ok {
 		return nil, malformed("origin table")
 	}
+	if large, err := anyLarge(b, from); !large {
+		return nil, err
+	}
 	o := &Open{form: fields, from: from, table: slices.Clone(t)}
-	if err := o.open(b); err != nil || len(o.large) == 0 {
+	if err := o.open(b); err != nil {
 		return nil, err
 	}
 	return o, nil
+}
+
+func anyLarge(b []byte, from int) (bool, error) {
+	for len(b) >= from {
+		f, rest, ok := CutField(b)
+		switch {
+		case !ok:
+			return false, malformed("field ends early")
+		case f.Kind.opens() && len(f.Body) >= from:
+			return true, nil
+		}
+		b = rest
+	}
+	return false, nil
 }
 
 // open takes the fields b, keeping what is large in them open.
@@ -78,7 +96,7 @@ func (o *Open) open(b []byte) error {
 		if !ok {
 			return malformed("field ends early")
 		}
-		if form, _ := f.Kind.body(); form != dots || len(f.Body) < o.from {
+		if !f.Kind.opens() || len(f.Body) < o.from {
 			small = append(small, b[:len(b)-len(rest)]...)
 		} else {
 			opened, err := openBody(slices.Clone(f.Body), f.Kind.ordered())
@@ -174,7 +192,7 @@ func (o *Open) mergeFields(b []byte) error {
 		if !ok {
 			return malformed("field ends early")
 		}
-		if form, _ := f.Kind.body(); form == dots {
+		if f.Kind.opens() {
 			if large := o.find(fieldKey(f.Name, f.Kind)); large != nil {
 				if err := large.merge(f.Body); err != nil {
 					return err
