@@ -13,16 +13,18 @@ func (c *lawCheck) checkOpen(pairs []pair) {
 		return
 	}
 	for _, p := range pairs {
-		c.checkOpenOf(p.a, p.b)
-		c.checkOpenOf(p.a, p.a)
+		for _, from := range []int{1, max(1, len(p.a)/2)} { // all is kept open, and what is large
+			c.checkOpenOf(p.a, p.b, from)
+			c.checkOpenOf(p.a, p.a, from)
+		}
 	}
 }
 
-func (c *lawCheck) checkOpenOf(a, b []byte) {
+func (c *lawCheck) checkOpenOf(a, b []byte, from int) {
 	l := lend(a, nil)
 	var open Opened
 	err := errors.New("not called")
-	if p := safely(func() { open, err = c.m.(Opener).Open(l.a) }); p != nil {
+	if p := safely(func() { open, err = c.m.(Opener).Open(l.a, from) }); p != nil {
 		c.report(lawPanic, "Open(a): "+p.Error(), nil, nil, a)
 		return
 	}

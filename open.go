@@ -5,9 +5,9 @@ import "context"
 // Opener is the optional power of a [Merger] to keep large records open between merges, so
 // that a merge costs the size of what comes and not that of the record.
 type Opener interface {
-	// Open opens a state, which passed Merge's check and is not kept. It returns nil where
-	// the record is merged as well as bytes, since it is small or nothing in it is large.
-	Open(state []byte) (Opened, error)
+	// Open opens a state, which passed Merge's check and is not kept. What in it has fewer
+	// than from bytes stays bytes; where that is all, Open returns nil.
+	Open(state []byte, from int) (Opened, error)
 }
 
 // Opened is a record that is kept open. Merging and cloning must not happen at once; the

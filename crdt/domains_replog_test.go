@@ -1,7 +1,9 @@
 package crdt_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -115,6 +117,75 @@ func TestDomainsInLinkedReplicas(t *testing.T) {
 	check(eu)
 	check(us)
 
+	require.NoError(t, eu.Close())
+	eu = openRegion(t, dir, "eu-west-1", 200)
+	check(eu)
+	require.NoError(t, eu.Close())
+	require.NoError(t, us.Close())
+}
+
+// Sets and lists that are large enough to be kept open are the same in both regions, and after
+// opening again.
+func TestLargeSetsAndListsInLinkedReplicas(t *testing.T) {
+	dir := t.TempDir()
+	eu, us := openRegion(t, dir, "eu-west-1", 0), openRegion(t, dir, "us-east-1", 100)
+	link, err := replog.Connect(eu.Replica, us.Replica)
+	require.NoError(t, err)
+	var want []string
+	for i := range 400 {
+		want = append(want, fmt.Sprintf("element %03d", i))
+	}
+	for chunk := range slices.Chunk(want, 100) {
+		_, err = eu.sets.Add(ctx(), "k", chunk...)
+		require.NoError(t, err)
+		_, err = eu.lists.Append(ctx(), "k", chunk...)
+		require.NoError(t, err)
+	}
+	require.NoError(t, us.WaitVector(ctx(), eu.Vector()))
+	link.Cut()
+	_, err = eu.sets.Remove(ctx(), "k", want[:300]...)
+	require.NoError(t, err)
+	_, err = us.sets.Add(ctx(), "k", want[0], "new")
+	require.NoError(t, err)
+	_, err = us.sets.Remove(ctx(), "k", want[399])
+	require.NoError(t, err)
+	_, err = us.lists.Append(ctx(), "k", "new")
+	require.NoError(t, err)
+	_, err = eu.lists.Update(ctx(), "k", func(l []string) ([]string, error) { return l[300:], nil })
+	require.NoError(t, err)
+	link.Heal()
+	check := func(r *region) {
+		t.Helper()
+		set, err := r.sets.Get(ctx(), "k")
+		require.NoError(t, err)
+		require.Equal(t, slices.Concat(want[:1], want[300:399], []string{"new"}), set)
+		for _, v := range []string{want[0], want[1], want[399], "new"} {
+			has, err := r.sets.Has(ctx(), "k", v)
+			require.NoError(t, err)
+			require.Equal(t, slices.Contains(set, v), has, v)
+		}
+		list, err := r.lists.Get(ctx(), "k")
+		require.NoError(t, err)
+		require.Equal(t, append(slices.Clone(want[300:]), "new"), list)
+		n := 0
+		for record, err := range r.sets.All(ctx(), "") {
+			require.NoError(t, err)
+			require.Equal(t, set, record.Value)
+			n++
+		}
+		require.Equal(t, 1, n)
+	}
+	require.NoError(t, us.WaitVector(ctx(), eu.Vector()))
+	require.NoError(t, eu.WaitVector(ctx(), us.Vector()))
+	check(eu)
+	check(us)
+	for _, domain := range []string{"sets", "lists"} {
+		a, err := eu.Digest(ctx(), domain)
+		require.NoError(t, err)
+		b, err := us.Digest(ctx(), domain)
+		require.NoError(t, err)
+		require.Equal(t, a, b, domain)
+	}
 	require.NoError(t, eu.Close())
 	eu = openRegion(t, dir, "eu-west-1", 200)
 	check(eu)

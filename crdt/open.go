@@ -10,9 +10,9 @@ import (
 // openMerger merges sets or lists, and keeps large ones open.
 type openMerger[K only] struct{ merger[K] }
 
-// Open implements [fieldwise.Opener]: records of 4 KiB and more are kept open.
-func (openMerger[K]) Open(state []byte) (fieldwise.Opened, error) {
-	o, err := lattice.OpenState(kindOf[K](), state)
+// Open implements [fieldwise.Opener].
+func (openMerger[K]) Open(state []byte, from int) (fieldwise.Opened, error) {
+	o, err := lattice.OpenState(kindOf[K](), state, from)
 	if o == nil || err != nil {
 		return nil, err
 	}

@@ -87,6 +87,7 @@ func newWorld(t require.TestingT, m fieldwise.Merger) *world {
 		// Wall clocks that stand still, and are apart.
 		wall := time.UnixMilli(int64(1000 * (i + 1)))
 		h := mapstore.New(origin(fieldwise.Region([]byte{'a' + byte(i)}), 1), func() time.Time { return wall })
+		h.OpenFrom = []int{0, 1, 40}[i]
 		s, err := h.Domain("d", m)
 		require.NoError(t, err)
 		w.hosts, w.stores = append(w.hosts, h), append(w.stores, s.(*mapstore.Store))

@@ -5,17 +5,18 @@ import (
 	"runtime"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/replog/internal/engine"
 )
 
 // change is what a write does: see fieldwise.Store.
-type change = func(dst, state []byte, at fieldwise.Version) ([]byte, error)
+type change = func(dst, state []byte, open fieldwise.Opened, at fieldwise.Version) ([]byte, error)
 
 // call calls a change. Its frame on the stack is how a write that the change asks for
 // recognises that it would wait for itself.
 //
 //go:noinline
-func call(c change, state []byte, at fieldwise.Version) ([]byte, error) {
-	return c(nil, state, at)
+func call(c change, state engine.State, at fieldwise.Version) ([]byte, error) {
+	return c(nil, state.Bytes, state.Open, at)
 }
 
 var callEntry = reflect.ValueOf(call).Pointer()

@@ -15,7 +15,7 @@ import (
 )
 
 // calling is a change that calls do and then writes a token.
-func calling(do func()) change {
+func calling(do func()) write {
 	return func(dst, _ []byte, _ fieldwise.Version) ([]byte, error) {
 		do()
 		return append(dst, "outer;"...), nil

@@ -14,6 +14,9 @@ import (
 // DefaultMaxRecord is the number of bytes that the state of a record may have.
 const DefaultMaxRecord = 1 << 20
 
+// DefaultMaxOpen is the number of bytes of states that a replica keeps open.
+const DefaultMaxOpen = 16 << 20
+
 // Config is what a replica needs to know. Zero fields mean the defaults that stand
 // beside them; Region and Dir have none.
 type Config struct {
@@ -38,6 +41,12 @@ type Config struct {
 	// means DefaultMaxRecord.
 	MaxRecord int
 
+	// MaxOpen bounds the records that are kept open (see fieldwise.Opener), by the bytes of
+	// their states; in memory they take some ten times that. Those that were written longest
+	// ago are closed: the next write of one costs the size of the record. One is kept open
+	// however large it is. Zero means DefaultMaxOpen.
+	MaxOpen int
+
 	// Logger gets what an operator should know; nil is silent. Its level is never
 	// changed.
 	Logger hclog.Logger
@@ -60,6 +69,9 @@ func (c Config) Validate() error {
 	if c.MaxRecord < 0 || c.MaxRecord > maxMaxRecord {
 		problems = append(problems, fmt.Errorf("replog: Config.MaxRecord is %d; use 1 to %d bytes, or 0 for the default", c.MaxRecord, maxMaxRecord))
 	}
+	if c.MaxOpen < 0 {
+		problems = append(problems, fmt.Errorf("replog: Config.MaxOpen is %d; it cannot be negative", c.MaxOpen))
+	}
 	return errors.Join(problems...)
 }
 
@@ -72,6 +84,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxRecord == 0 {
 		c.MaxRecord = DefaultMaxRecord
+	}
+	if c.MaxOpen == 0 {
+		c.MaxOpen = DefaultMaxOpen
 	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()

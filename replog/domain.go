@@ -17,8 +17,9 @@ type Domain struct {
 }
 
 var (
-	_ fieldwise.Store = (*Domain)(nil)
-	_ fieldwise.Noter = (*Domain)(nil)
+	_ fieldwise.Store     = (*Domain)(nil)
+	_ fieldwise.OpenStore = (*Domain)(nil)
+	_ fieldwise.Noter     = (*Domain)(nil)
 )
 
 // Name is the domain's name.
@@ -26,13 +27,23 @@ func (d *Domain) Name() string { return d.name }
 
 // Read implements [fieldwise.Store].
 func (d *Domain) Read(ctx context.Context, key string, use func(state []byte) error) error {
+	return d.ReadOpen(ctx, key, func(state []byte, open fieldwise.Opened) error {
+		if open != nil {
+			state = open.AppendState(nil)
+		}
+		return use(state)
+	})
+}
+
+// ReadOpen implements [fieldwise.OpenStore].
+func (d *Domain) ReadOpen(ctx context.Context, key string, use func(state []byte, open fieldwise.Opened) error) error {
 	if err := d.usable(ctx); err != nil {
 		return err
 	}
 	d.replica.mu.RLock()
 	state := d.replica.engine.Read(d.name, key)
 	d.replica.mu.RUnlock()
-	return use(state)
+	return use(state.Bytes, state.Open)
 }
 
 // Keys implements [fieldwise.Store]. The keys are listed when the iteration begins.
@@ -68,6 +79,16 @@ func (d *Domain) usable(ctx context.Context) error { return d.replica.usable(ctx
 // the change starts: a change that waits for one of them to write the same key waits for
 // ever.
 func (d *Domain) Write(ctx context.Context, key string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
+	return d.WriteOpen(ctx, key, func(dst, state []byte, open fieldwise.Opened, at fieldwise.Version) ([]byte, error) {
+		if open != nil {
+			state = open.AppendState(nil)
+		}
+		return change(dst, state, at)
+	})
+}
+
+// WriteOpen implements [fieldwise.OpenStore]. All else is as with Write.
+func (d *Domain) WriteOpen(ctx context.Context, key string, change func(dst, state []byte, open fieldwise.Opened, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
 	if insideChange() {
 		return fieldwise.Receipt{}, fieldwise.ErrNested
 	}

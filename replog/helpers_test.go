@@ -176,11 +176,14 @@ type tokens2 struct{ tokenSet }
 
 func (tokens2) Name() string { return "tokens/2" }
 
-func token(s string) change {
+// write is a change of a record that is not open.
+type write = func(dst, state []byte, at fieldwise.Version) ([]byte, error)
+
+func token(s string) write {
 	return func(dst, _ []byte, _ fieldwise.Version) ([]byte, error) { return append(append(dst, s...), ';'), nil }
 }
 
-func note(s string) change {
+func note(s string) write {
 	return func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
 		return crdt.MVRegister{}.Set(dst, state, at, wire.AppendString(nil, s))
 	}
@@ -204,7 +207,7 @@ func numberIn(state []byte) (uint64, error) {
 	return n, err
 }
 
-func (n *node) write(t testing.TB, d *Domain, key string, c change) fieldwise.Receipt {
+func (n *node) write(t testing.TB, d *Domain, key string, c write) fieldwise.Receipt {
 	t.Helper()
 	r, err := d.Write(ctx, key, c)
 	require.NoError(t, err)
@@ -267,7 +270,7 @@ type going struct {
 }
 
 // start makes a write in a goroutine, and returns when it can go no further.
-func start(c context.Context, d *Domain, key string, ch change) *going {
+func start(c context.Context, d *Domain, key string, ch write) *going {
 	g := &going{done: make(chan struct{})}
 	go func() {
 		defer close(g.done)

@@ -482,7 +482,7 @@ func TestBigEntries(t *testing.T) {
 	l := connect(t, a, b)
 	da := domain(t, a.Replica, "large", larger{})
 	domain(t, b.Replica, "large", larger{})
-	bytesOf := func(c byte, n int) change {
+	bytesOf := func(c byte, n int) write {
 		return func([]byte, []byte, fieldwise.Version) ([]byte, error) { return bytes.Repeat([]byte{c}, n), nil }
 	}
 	_, err := da.Write(ctx, "k", bytesOf('z', 1)) // all that is smaller leaves the state small

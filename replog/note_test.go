@@ -59,7 +59,7 @@ func TestNoteContract(t *testing.T) {
 	}
 }
 
-func (n *node) writeNoted(t testing.TB, d *Domain, key string, c change, note string) fieldwise.Receipt {
+func (n *node) writeNoted(t testing.TB, d *Domain, key string, c write, note string) fieldwise.Receipt {
 	t.Helper()
 	r, err := d.Write(WithNote(ctx, note), key, c)
 	require.NoError(t, err)

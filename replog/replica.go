@@ -84,7 +84,7 @@ func open(ctx context.Context, cfg Config, log *wal.Log) (*Replica, error) {
 	}
 	r := &Replica{
 		cfg: cfg, origin: origin, log: log,
-		engine:  engine.New(engine.Config{Origin: origin, MaxSkew: cfg.MaxSkew, MaxRecord: cfg.MaxRecord}),
+		engine:  engine.New(engine.Config{Origin: origin, MaxSkew: cfg.MaxSkew, MaxRecord: cfg.MaxRecord, MaxOpen: cfg.MaxOpen}),
 		batches: make(map[uint64]*outcome),
 		changed: make(chan struct{}),
 		links:   make(map[*Link]bool),

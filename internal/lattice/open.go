@@ -7,10 +7,6 @@ import (
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
-// OpenFrom is how many bytes the body of a set or a list has at least that is worth keeping
-// open: smaller ones are joined faster as bytes.
-const OpenFrom = 4096
-
 // Open is a state whose large sets and lists are kept open: a merge costs the size of what
 // comes, of the rest of the state and of the contexts, however many elements there are. Only
 // an origin that is new to the state makes it as costly as opening it. Clones share what
@@ -31,12 +27,10 @@ type Large struct {
 	body *openDots
 }
 
-// OpenState opens a state of kind k, which has passed CheckState, and is not kept; nil where
-// that would gain nothing.
-func OpenState(k Kind, state []byte) (*Open, error) { return openState(k, state, OpenFrom) }
-
-func openState(k Kind, state []byte, from int) (*Open, error) {
-	if !k.opens() || len(state) < from {
+// OpenState opens a state of kind k, which has passed CheckState, and is not kept; nil where it
+// has fewer than from bytes, is empty, or is of a kind that is not kept open.
+func OpenState(k Kind, state []byte, from int) (*Open, error) {
+	if !k.opens() || len(state) < max(from, 1) {
 		return nil, nil
 	}
 	t, b, ok := Cut(slices.Clone(state))
@@ -50,14 +44,10 @@ func openState(k Kind, state []byte, from int) (*Open, error) {
 	return &Open{form: dots, from: from, table: t, large: []Large{{kind: k, body: opened}}}, nil
 }
 
-// OpenFields opens table and fields, which have passed CheckFields, and are not kept; nil
-// where that would gain nothing. A body is kept open that has at least from bytes, or where
-// that is zero OpenFrom.
+// OpenFields opens table and fields, which have passed CheckFields, and are not kept. Bodies of
+// fewer than from bytes stay bytes; nil where all do.
 func OpenFields(state []byte, from int) (*Open, error) {
-	if from == 0 {
-		from = OpenFrom
-	}
-	if len(state) < from {
+	if len(state) < max(from, 1) {
 		return nil, nil
 	}
 	t, b, ok := Cut(state)

@@ -53,7 +53,7 @@ func benchOpenSet(b *testing.B, n int, clones bool) {
 	}
 	slices.Sort(there)
 	first := write(nil, OpAdd, there...)
-	opened, err := openState(KindSet, first, 1)
+	opened, err := OpenState(KindSet, first, 1)
 	require.NoError(b, err)
 
 	// Deltas of one round: each adds an element that is not there, or removes one that is.

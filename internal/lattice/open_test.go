@@ -239,7 +239,7 @@ func TestPropertyAnOpenStateIsThatOfItsBytes(t *testing.T) {
 			}
 			if len(state) == 0 {
 				state = delta
-				opened, err = openState(k, state, 1)
+				opened, err = OpenState(k, state, 1)
 				require.NoError(t, err)
 				continue
 			}
@@ -256,12 +256,20 @@ func TestSmallStatesAreNotOpened(t *testing.T) {
 	at := fieldwise.Version{Time: 1, Origin: threeOrigins()[0]}
 	state, err := WriteState(nil, KindSet, nil, Edit{Intents: []Intent{{Op: OpAdd, Element: []byte{1}}}}, at)
 	require.NoError(t, err)
-	for _, k := range []Kind{KindSet, KindCounter, Kind(9)} {
-		o, err := OpenState(k, state)
+	for _, k := range []Kind{KindCounter, Kind(9)} {
+		o, err := OpenState(k, state, 1)
 		require.NoError(t, err)
 		require.Nil(t, o)
 	}
-	o, err := OpenFields(writeField(t, nil, "a", KindRegister, Edit{}, at, [][]byte{wire.AppendString(nil, string(make([]byte, 2*OpenFrom)))}), 0)
+	for from := range len(state) + 2 {
+		o, err := OpenState(KindSet, state, from)
+		require.NoError(t, err)
+		require.Equal(t, from <= len(state), o != nil)
+	}
+	o, err := OpenState(KindSet, nil, 0)
+	require.NoError(t, err)
+	require.Nil(t, o)
+	o, err = OpenFields(writeField(t, nil, "a", KindRegister, Edit{}, at, [][]byte{wire.AppendString(nil, string(make([]byte, 100)))}), 1)
 	require.NoError(t, err)
 	require.Nil(t, o, "a large register gains nothing")
 }

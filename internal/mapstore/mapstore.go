@@ -3,6 +3,7 @@
 package mapstore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -16,6 +17,10 @@ import (
 
 // Host is a region whose domains are maps. It is safe for concurrent use.
 type Host struct {
+	// OpenFrom is how many bytes the records have at least that are kept open, if their
+	// merger can do that; zero: none are. It is set before the first domain is opened.
+	OpenFrom int
+
 	writing sync.Mutex // held during a write, its change included; taken before mu
 	mu      sync.Mutex
 	origin  fieldwise.Origin
@@ -38,7 +43,7 @@ func (h *Host) Domain(name string, m fieldwise.Merger) (fieldwise.Store, error) 
 	defer h.mu.Unlock()
 	s := h.domains[name]
 	if s == nil {
-		s = &Store{host: h, merger: m, states: make(map[string][]byte)}
+		s = &Store{host: h, merger: m, states: make(map[string][]byte), open: make(map[string]fieldwise.Opened)}
 		h.domains[name] = s
 	}
 	if s.merger.Name() != m.Name() {
@@ -51,28 +56,49 @@ func (h *Host) Domain(name string, m fieldwise.Merger) (fieldwise.Store, error) 
 type Store struct {
 	host   *Host
 	merger fieldwise.Merger
-	states map[string][]byte // guarded by host.mu
+	states map[string][]byte           // guarded by host.mu
+	open   map[string]fieldwise.Opened // likewise; the same records as those of states, so that one shows what is wrong with the other
 
 	// Deltas are those that Write made, by key, in order.
 	deltas map[string][][]byte
 }
 
-var _ fieldwise.Store = (*Store)(nil)
+var (
+	_ fieldwise.Store     = (*Store)(nil)
+	_ fieldwise.OpenStore = (*Store)(nil)
+)
 
 // Read implements [fieldwise.Store].
 func (s *Store) Read(ctx context.Context, key string, use func(state []byte) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.host.mu.Lock()
-	state := s.states[key]
-	s.host.mu.Unlock()
-	return use(state)
+	return use(s.State(key))
+}
+
+// ReadOpen implements [fieldwise.OpenStore].
+func (s *Store) ReadOpen(ctx context.Context, key string, use func(state []byte, open fieldwise.Opened) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return use(s.stateOrOpen(key))
 }
 
 // Write implements [fieldwise.Store]; all writes of the host happen one at a time. A change
 // may read. One that writes to the host waits for ever: it is not recognised as nested.
 func (s *Store) Write(ctx context.Context, key string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
+	return s.write(ctx, key, func(at fieldwise.Version) ([]byte, error) { return change(nil, s.State(key), at) })
+}
+
+// WriteOpen implements [fieldwise.OpenStore].
+func (s *Store) WriteOpen(ctx context.Context, key string, change func(dst, state []byte, open fieldwise.Opened, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
+	return s.write(ctx, key, func(at fieldwise.Version) ([]byte, error) {
+		state, open := s.stateOrOpen(key)
+		return change(nil, state, open, at)
+	})
+}
+
+func (s *Store) write(ctx context.Context, key string, change func(at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return fieldwise.Receipt{}, err
 	}
@@ -80,7 +106,7 @@ func (s *Store) Write(ctx context.Context, key string, change func(dst, state []
 	h.writing.Lock()
 	defer h.writing.Unlock()
 	at := fieldwise.Version{Time: h.clock.Now(), Origin: h.origin}
-	delta, err := change(nil, s.State(key), at)
+	delta, err := change(at)
 	if err != nil || len(delta) == 0 {
 		return fieldwise.Receipt{}, err
 	}
@@ -128,6 +154,16 @@ func (s *Store) State(key string) []byte {
 	return s.states[key]
 }
 
+// stateOrOpen returns the record as it is kept open, or its state.
+func (s *Store) stateOrOpen(key string) ([]byte, fieldwise.Opened) {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	if open := s.open[key]; open != nil {
+		return nil, open
+	}
+	return s.states[key], nil
+}
+
 // Deltas returns the deltas that Write made for a key, oldest first.
 func (s *Store) Deltas(key string) [][]byte {
 	s.host.mu.Lock()
@@ -151,5 +187,30 @@ func (s *Store) mergeLocked(key string, delta []byte) error {
 		return err
 	}
 	s.states[key] = joined
+	return s.openLocked(key, delta)
+}
+
+// openLocked brings the record that is kept open up to date with its state, which a delta was
+// just joined into.
+func (s *Store) openLocked(key string, delta []byte) (err error) {
+	opener, ok := s.merger.(fieldwise.Opener)
+	if !ok || s.host.OpenFrom == 0 {
+		return nil
+	}
+	open := s.open[key]
+	if open == nil {
+		if open, err = opener.Open(s.states[key], s.host.OpenFrom); open == nil {
+			return err
+		}
+	} else {
+		open = open.Clone()
+		if err := open.Merge(delta); err != nil {
+			return err
+		}
+	}
+	if got := open.AppendState(nil); !bytes.Equal(got, s.states[key]) {
+		return fmt.Errorf("mapstore: %q kept open is %x, as bytes %x", key, got, s.states[key])
+	}
+	s.open[key] = open
 	return nil
 }

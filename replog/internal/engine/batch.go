@@ -34,7 +34,7 @@ type lateReport struct {
 type stagedEntry struct {
 	entry Entry // without its delta where there is a state
 	size  int
-	state []byte // of its key, with the entry; nil if the domain is not open
+	state State // of its key, with the entry; zero if the domain is not open
 }
 
 func (e *Engine) newBatch() *Batch {
@@ -110,11 +110,11 @@ func (e *Engine) Committed(b *Batch, frame int64) {
 	for _, s := range b.entries {
 		e.count(frame, s.entry, s.size)
 		d := e.domains[s.entry.Domain]
-		if s.state == nil {
+		if s.state.IsZero() {
 			d.held = append(d.held, held{entry: s.entry, unreported: true})
 			continue
 		}
-		d.publish(s.entry.Key, s.state)
+		e.publish(d, s.entry.Key, s.state)
 		if d.staged[s.entry.Key].batch == b.Number {
 			delete(d.staged, s.entry.Key)
 		}
@@ -158,7 +158,7 @@ func (e *Engine) Failed() (gone []uint64) {
 		d.naming = false
 	}
 	for _, name := range mergers {
-		if d := e.domains[name]; len(d.committed) > 0 {
+		if d := e.domains[name]; d.records() > 0 {
 			e.filling.addMerger(name, d)
 		}
 	}

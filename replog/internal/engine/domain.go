@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"container/list"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -15,8 +17,11 @@ type domain struct {
 	merger   fieldwise.Merger
 	deleter  fieldwise.Deleter          // nil if the merger has not the power
 	reporter fieldwise.ConflictReporter // nil if the merger has not the power
+	opener   fieldwise.Opener           // nil if the merger has not the power
+	openFrom int                        // Config.OpenFrom
 
 	committed map[string][]byte
+	open      map[string]*list.Element // committed, too, and kept open: see openRecords
 	staged    map[string]stagedState
 	bytes     int64 // of committed states
 
@@ -28,7 +33,7 @@ type domain struct {
 }
 
 type stagedState struct {
-	state []byte
+	state State
 	batch uint64 // the last one that the state rests on
 }
 
@@ -66,7 +71,7 @@ func (d *domain) mergerName() string {
 // Conflicts among them that were not reported yet are staged, and the merger's name if
 // the log does not have it: from then on the domain is opened under that name alone. A
 // domain that is open under a merger of the same name keeps the merger it has.
-func (e *Engine) OpenDomain(name string, m fieldwise.Merger) error {
+func (e *Engine) OpenDomain(name string, m fieldwise.Merger) (err error) {
 	if name == "" || len(name) > MaxDomain || !utf8.ValidString(name) {
 		return fmt.Errorf("replog: domain name %.80q: need 1 to %d bytes of UTF-8", name, MaxDomain)
 	}
@@ -85,17 +90,24 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) error {
 	}
 	opened := domain{
 		merger:    m,
+		openFrom:  e.cfg.OpenFrom,
 		named:     d.named,
 		committed: make(map[string][]byte),
+		open:      make(map[string]*list.Element),
 		staged:    make(map[string]stagedState),
 	}
 	opened.deleter, _ = m.(fieldwise.Deleter)
 	opened.reporter, _ = m.(fieldwise.ConflictReporter)
+	opened.opener, _ = m.(fieldwise.Opener)
 
+	defer func() {
+		if err != nil {
+			e.open.removeAll(&opened)
+		}
+	}()
 	var late []lateReport
 	for _, h := range d.held {
-		old := opened.committed[h.entry.Key]
-		conflicts, state, err := opened.join(old, &h.entry, h.unreported)
+		conflicts, state, err := opened.join(opened.published(h.entry.Key), &h.entry, h.unreported)
 		if err != nil {
 			return fmt.Errorf("replog: domain %q under %q: entry %v/%d: %w", name, m.Name(), h.entry.Origin, h.entry.Seq, err)
 		}
@@ -104,10 +116,10 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) error {
 				late = append(late, lateReport{conflict: conflicts[i]})
 			}
 		}
-		opened.publish(h.entry.Key, state)
+		e.publish(&opened, h.entry.Key, state)
 	}
 	// Entries on their way to the log were staged without a state.
-	states := make(map[*stagedEntry][]byte)
+	states := make(map[*stagedEntry]State)
 	for _, b := range e.notCommitted() {
 		for i := range b.entries {
 			s := &b.entries[i]
@@ -129,7 +141,10 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) error {
 		s.state = state
 	}
 	*d = opened
-	if len(d.committed)+len(d.staged) > 0 && d.needsName() {
+	for _, at := range d.open {
+		at.Value.(*openRecord).domain = d
+	}
+	if d.records()+len(d.staged) > 0 && d.needsName() {
 		e.room(MaxDomain+MaxMerger).addMerger(name, d)
 	}
 	for _, r := range late {
@@ -140,20 +155,20 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) error {
 
 // join checks an entry's delta and joins it into a state; conflicts are looked for on
 // demand. The state is fresh memory.
-func (d *domain) join(state []byte, entry *Entry, report bool) (conflicts []fieldwise.Conflict, joined []byte, err error) {
+func (d *domain) join(state State, entry *Entry, report bool) (conflicts []fieldwise.Conflict, joined State, err error) {
 	delta, err := d.merger.Merge(nil, nil, entry.Delta)
 	if err != nil {
-		return nil, nil, err
+		return nil, State{}, err
 	}
 	if len(delta) == 0 {
-		return nil, nil, fmt.Errorf("%w: merger %q makes the empty state of a change", fieldwise.ErrMalformed, d.merger.Name())
+		return nil, State{}, fmt.Errorf("%w: merger %q makes the empty state of a change", fieldwise.ErrMalformed, d.merger.Name())
 	}
-	if len(state) == 0 {
-		return nil, delta, nil
+	if state.IsZero() {
+		return nil, State{Bytes: delta}, nil
 	}
-	if report && d.reporter != nil {
-		if conflicts, err = d.reporter.Conflicts(nil, state, delta); err != nil {
-			return nil, nil, err
+	if report {
+		if conflicts, err = d.conflicts(state, delta); err != nil {
+			return nil, State{}, err
 		}
 		for i := range conflicts {
 			c := &conflicts[i]
@@ -161,7 +176,7 @@ func (d *domain) join(state []byte, entry *Entry, report bool) (conflicts []fiel
 			c.Field, c.Policy, c.Reason = loggable(c.Field), loggable(c.Policy), loggable(c.Reason[:min(len(c.Reason), MaxReason)])
 		}
 	}
-	joined, err = d.merger.Merge(nil, state, delta)
+	joined, err = d.joinInto(state, delta)
 	return conflicts, joined, err
 }
 
@@ -170,24 +185,49 @@ func (d *domain) join(state []byte, entry *Entry, report bool) (conflicts []fiel
 func loggable(s string) string { return strings.ToValidUTF8(s, "?") }
 
 // current is the newest state of a key, staged or committed.
-func (d *domain) current(key string) []byte {
+func (d *domain) current(key string) State {
 	if s, ok := d.staged[key]; ok {
 		return s.state
 	}
-	return d.committed[key]
+	return d.published(key)
 }
 
-func (d *domain) publish(key string, state []byte) {
-	old, existed := d.committed[key]
-	d.bytes += int64(len(state) - len(old))
-	if !existed {
+// published is the committed state of a key.
+func (d *domain) published(key string) State {
+	if at := d.open[key]; at != nil {
+		return State{Open: at.Value.(*openRecord).open}
+	}
+	return State{Bytes: d.committed[key]}
+}
+
+// records counts the keys with a committed state.
+func (d *domain) records() int { return len(d.committed) + len(d.open) }
+
+func (e *Engine) publish(d *domain, key string, state State) {
+	old := d.published(key)
+	d.bytes += int64(state.Size() - old.Size())
+	if old.IsZero() {
 		d.bytes += int64(len(key))
 	}
-	d.committed[key] = state
+	if state.Open != nil {
+		delete(d.committed, key)
+		e.open.put(d, key, state.Open)
+	} else {
+		e.open.remove(d, key)
+		d.committed[key] = state.Bytes
+	}
 }
 
-// Read returns the committed state of a key, empty if nothing is known of it.
-func (e *Engine) Read(domain, key string) []byte { return e.domains[domain].committed[key] }
+// Read returns the committed state of a key.
+func (e *Engine) Read(domain, key string) State { return e.domains[domain].published(key) }
+
+// keys lists the keys with a committed state, in byte order.
+func (d *domain) keys() []string {
+	keys := make([]string, 0, d.records())
+	keys = slices.AppendSeq(slices.AppendSeq(keys, maps.Keys(d.committed)), maps.Keys(d.open))
+	slices.Sort(keys)
+	return keys
+}
 
 // Keys returns the keys with a prefix whose committed states are live, in byte order.
 func (e *Engine) Keys(domain, prefix string) []string {
@@ -198,6 +238,11 @@ func (e *Engine) Keys(domain, prefix string) []string {
 			keys = append(keys, key)
 		}
 	}
+	for key, at := range d.open {
+		if strings.HasPrefix(key, prefix) && at.Value.(*openRecord).open.Live() {
+			keys = append(keys, key)
+		}
+	}
 	slices.Sort(keys)
 	return keys
 }
@@ -205,12 +250,11 @@ func (e *Engine) Keys(domain, prefix string) []string {
 // States calls use for each key of a domain and its committed state, in byte order.
 func (e *Engine) States(domain string, use func(key string, state []byte)) {
 	d := e.domains[domain]
-	keys := make([]string, 0, len(d.committed))
-	for key := range d.committed {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		use(key, d.committed[key])
+	for _, key := range d.keys() {
+		if s := d.published(key); s.Open != nil {
+			use(key, s.Append(nil))
+		} else {
+			use(key, s.Bytes)
+		}
 	}
 }

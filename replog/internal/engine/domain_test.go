@@ -91,7 +91,7 @@ func TestADomainOpenedWhileItsEntriesAreStaged(t *testing.T) {
 				d.commit()
 			}
 			d.open("notes", lww.NewMerger())
-			require.Equal(t, string(a.e.Read("notes", "k")), d.seen("notes", "k"))
+			require.Equal(t, string(a.e.Read("notes", "k").Bytes), d.seen("notes", "k"))
 			basis, err := d.e.Begin(d.now, "notes", "k")
 			require.NoError(t, err)
 			require.Equal(t, when == "committed", basis.Batch == 0)
@@ -197,7 +197,7 @@ func TestKeysListsLiveRecordsInByteOrder(t *testing.T) {
 	}
 	basis, err := h.e.Begin(h.now, "notes", "z")
 	require.NoError(t, err)
-	delta, err := lww.NewMerger().Delete(nil, basis.State, basis.At)
+	delta, err := lww.NewMerger().Delete(nil, basis.State.Bytes, basis.At)
 	require.NoError(t, err)
 	_, _, err = h.e.Stage(basis, "notes", "z", delta, "")
 	require.NoError(t, err)

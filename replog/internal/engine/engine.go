@@ -36,6 +36,8 @@ type Config struct {
 	Origin    fieldwise.Origin // this replica
 	MaxSkew   time.Duration    // zero: fieldwise.DefaultMaxSkew
 	MaxRecord int              // bytes of a record's state; zero: 1 MiB
+	OpenFrom  int              // bytes of a state that is offered to its merger to be kept open; zero: 4 KiB
+	MaxOpen   int              // bytes of all states that are kept open; zero: 16 MiB
 }
 
 // Engine is the state of one replica. Its methods must not be called at once; the
@@ -46,6 +48,7 @@ type Engine struct {
 	clock *fieldwise.Clock
 
 	domains map[string]*domain
+	open    openRecords
 
 	// What is durable.
 	vector  fieldwise.Vector
@@ -80,9 +83,16 @@ func New(cfg Config) *Engine {
 	if cfg.MaxRecord == 0 {
 		cfg.MaxRecord = 1 << 20
 	}
+	if cfg.OpenFrom == 0 {
+		cfg.OpenFrom = 4096
+	}
+	if cfg.MaxOpen == 0 {
+		cfg.MaxOpen = 16 << 20
+	}
 	e := &Engine{
 		cfg:     cfg,
 		domains: make(map[string]*domain),
+		open:    openRecords{max: cfg.MaxOpen},
 		vector:  make(fieldwise.Vector),
 		index:   make(map[fieldwise.Origin][]place),
 		staged:  make(fieldwise.Vector),

@@ -80,7 +80,10 @@ func originOf(region fieldwise.Region) fieldwise.Origin {
 }
 
 func newHost(t require.TestingT, region fieldwise.Region) *host {
-	cfg := Config{Origin: originOf(region)}
+	return newHostWith(t, Config{Origin: originOf(region)})
+}
+
+func newHostWith(t require.TestingT, cfg Config) *host {
 	return &host{t: t, cfg: cfg, e: New(cfg), now: start}
 }
 
@@ -109,7 +112,7 @@ func deltaFor(t require.TestingT, domain string, basis Basis, token string) []by
 	if strings.HasPrefix(domain, "tokens") {
 		return []byte(token + ";")
 	}
-	delta, err := crdt.MVRegister{}.Set(nil, basis.State, basis.At, valueOf(token))
+	delta, err := crdt.MVRegister{}.Set(nil, basis.State.Append(nil), basis.At, valueOf(token))
 	require.NoError(t, err)
 	return delta
 }
@@ -185,7 +188,7 @@ func (h *host) sync(from *host) {
 }
 
 func (h *host) read(domain, key string) string {
-	state := h.e.Read(domain, key)
+	state := h.e.Read(domain, key).Append(nil)
 	if strings.HasPrefix(domain, "tokens") {
 		return string(state)
 	}
@@ -199,7 +202,9 @@ func (h *host) read(domain, key string) string {
 }
 
 // seen is the staged state, as the next write of the key would see it.
-func (h *host) seen(domain, key string) string { return string(h.e.domains[domain].current(key)) }
+func (h *host) seen(domain, key string) string {
+	return string(h.e.domains[domain].current(key).Append(nil))
+}
 
 // reports lists the conflict reports of the log as "key: loser < winner".
 func (h *host) reports() []string {

@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,6 +139,7 @@ type region struct {
 	begun   []begun // writes in their closure, at most one a key
 	clock   fieldwise.Timestamp
 	acked   []fieldwise.Receipt
+	wasOpen map[string]bool
 }
 
 type logged struct {
@@ -165,11 +167,11 @@ var worldDomains = []string{"notes", "records", "tokens"}
 func (w *world) merger(domain string) fieldwise.Merger {
 	switch domain {
 	case "notes":
-		return lww.NewMerger()
+		return openNotes{lww.NewMerger()}
 	case "records":
 		return w.schema.Merger()
 	}
-	return tokenSet{}
+	return openTokens{}
 }
 
 func TestPropertyReplicasConverge(t *testing.T) {
@@ -180,7 +182,11 @@ func TestPropertyReplicasConverge(t *testing.T) {
 	checkHistories(t, n, func(rt *rapid.T) {
 		w := &world{T: rt, now: start, schema: schema, wrote: make(map[fieldwise.Version]*wrote), counts: counts}
 		for i := range 1 + upTo(rt, "regions", 3) {
-			r := &region{host: newHost(rt, fieldwise.Region('a'+rune(i))), w: w}
+			r := &region{host: newHostWith(rt, Config{
+				Origin:   originOf(fieldwise.Region('a' + rune(i))),
+				OpenFrom: one(rt, "open from", 6, 20, 52),
+				MaxOpen:  one(rt, "max open", 1, 60, 1<<20),
+			}), w: w}
 			r.vector, r.folded, r.open = make(fieldwise.Vector), make(map[string]map[string][]byte), make(map[string]bool)
 			r.named = make(map[string]bool)
 			w.regions = append(w.regions, r)
@@ -205,7 +211,7 @@ func TestPropertyReplicasConverge(t *testing.T) {
 	for _, what := range []string{
 		"write", "begin", "finish", "restaged", "take", "commit", "fail", "ask", "answer", "deliver",
 		"lost", "again", "crash", "crash after append", "open", "held", "replaced", "reports", "stale", "other merger",
-		"hidden by a write", "reasons", "creates",
+		"hidden by a write", "reasons", "creates", "opened", "closed",
 	} {
 		if counts[what] == 0 {
 			t.Errorf("no history had %q: the test has gone blind there", what)
@@ -336,6 +342,9 @@ func (r *region) finishOf(b begun) error {
 	case b.domain == "records":
 		wr.token = ""
 		delta = r.recordDelta(b, wr)
+	case b.domain == "notes" && coin.Draw(r.w.T, "long"):
+		wr.token += strings.Repeat(".", 31-len(wr.token)) // as long as valueOf takes
+		delta = deltaFor(r.w, b.domain, b.basis, wr.token)
 	case b.domain == "notes" && one(r.w.T, "knows", "all", "all", "own") == "own":
 		// It leaves what other regions wrote beside its own value.
 		own := r.cfg.Origin
@@ -363,10 +372,10 @@ func (r *region) finishOf(b begun) error {
 
 // countHidden counts the writes that hide something in the very state they were made on.
 func (r *region) countHidden(b begun, delta []byte) {
-	if b.generation != r.e.Generation() || !bytes.Equal(b.basis.State, r.e.domains[b.domain].current(b.key)) {
+	if b.generation != r.e.Generation() || !bytes.Equal(b.basis.State.Append(nil), r.e.domains[b.domain].current(b.key).Append(nil)) {
 		return
 	}
-	hidden, err := lww.NewMerger().Conflicts(nil, b.basis.State, delta)
+	hidden, err := lww.NewMerger().Conflicts(nil, b.basis.State.Append(nil), delta)
 	require.NoError(r.w, err)
 	if len(hidden) > 0 {
 		r.w.counts["hidden by a write"]++
@@ -375,7 +384,7 @@ func (r *region) countHidden(b begun, delta []byte) {
 
 // recordDelta lets fieldmerge make the change, through the Store that it asks for.
 func (r *region) recordDelta(b begun, wr *wrote) (delta []byte) {
-	s := &oneWrite{state: b.basis.State, at: b.basis.At}
+	s := &oneWrite{state: b.basis.State.Bytes, at: b.basis.At}
 	d, err := fieldmerge.OpenDocuments(s, "records", r.w.schema)
 	require.NoError(r.w, err)
 	switch one(r.w.T, "change", "upsert", "upsert", "patch", "delete") {
@@ -486,7 +495,7 @@ func (r *region) commitOldest() {
 	r.e.Committed(b, frame)
 	require.NoError(r.w, Entries(r.frames[len(r.frames)-1], func(e Entry, _ []byte) error {
 		if r.open[e.Domain] {
-			if got, want := r.e.Read(e.Domain, e.Key), r.folded[e.Domain][e.Key]; !bytes.Equal(got, want) {
+			if got, want := r.e.Read(e.Domain, e.Key).Append(nil), r.folded[e.Domain][e.Key]; !bytes.Equal(got, want) {
 				r.w.Fatalf("%v: %s/%s is %q, its log says %q", r.cfg.Origin, e.Domain, e.Key, got, want)
 			}
 		}
@@ -504,6 +513,7 @@ func (r *region) crash(appended bool) {
 	}
 	r.e, r.writing, r.begun = New(r.cfg), nil, nil
 	clear(r.open)
+	r.wasOpen = nil
 	for i, payload := range r.frames {
 		require.NoError(r.w, r.e.Recover(framePos(i), payload))
 	}
@@ -628,6 +638,7 @@ func (r *region) deliver(bodies [][]byte) {
 // check holds what must be true after every step.
 func (r *region) check() {
 	e := r.e
+	r.checkOpen()
 	if !maps.Equal(e.vector, r.vector) {
 		r.w.Fatalf("%v: vector %v, its log says %v", r.cfg.Origin, e.vector, r.vector)
 	}

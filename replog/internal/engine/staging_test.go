@@ -58,7 +58,7 @@ func TestABatchIsStagedWhileTheOneBeforeIsWritten(t *testing.T) {
 
 	basis, err := h.e.Begin(h.now, "tokens", "k")
 	require.NoError(t, err)
-	require.Equal(t, "1;2;3;", string(basis.State))
+	require.Equal(t, "1;2;3;", string(basis.State.Bytes))
 	require.Equal(t, n3, basis.Batch, "a result that writes nothing waits for the last batch it saw")
 
 	h.committed(b1)

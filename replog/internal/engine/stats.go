@@ -54,7 +54,7 @@ func (e *Engine) Stats(now time.Time) Stats {
 		s.Entries += int64(seq)
 	}
 	for name, d := range e.domains {
-		ds := DomainStats{Name: name, Records: len(d.committed), Bytes: d.bytes, Held: len(d.held)}
+		ds := DomainStats{Name: name, Records: d.records(), Bytes: d.bytes, Held: len(d.held)}
 		if d.merger != nil {
 			ds.Merger = d.merger.Name()
 		}

@@ -147,7 +147,7 @@ func (e *Engine) deliver(entry Entry) error {
 	}
 	d := e.domain(entry.Domain)
 	if d.merger == nil {
-		return e.stage(entry, partHeld, nil, nil)
+		return e.stage(entry, partHeld, State{}, nil)
 	}
 	conflicts, joined, err := d.join(d.current(entry.Key), &entry, true)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 // Basis is what a local change is made on.
 type Basis struct {
-	State []byte            // staged state of the key
+	State State             // staged state of the key
 	At    fieldwise.Version // of the change
 
 	// Batch is what the state rests on and what is not durable yet: an outcome that
@@ -33,7 +33,7 @@ func (e *Engine) Begin(now time.Time, domain, key string) (Basis, error) {
 	if s, ok := d.staged[key]; ok {
 		b.State, b.Batch = s.state, s.batch
 	} else {
-		b.State = d.committed[key]
+		b.State = d.published(key)
 	}
 	return b, nil
 }
@@ -63,8 +63,8 @@ func (e *Engine) Stage(basis Basis, domain, key string, delta []byte, note strin
 	if err != nil {
 		return fieldwise.Receipt{}, 0, fmt.Errorf("replog: delta of a write: %w", err)
 	}
-	if len(joined) > e.cfg.MaxRecord && len(joined) > len(state) {
-		return fieldwise.Receipt{}, 0, &fieldwise.LimitError{Limit: "bytes of a record", Got: len(joined), Max: e.cfg.MaxRecord, Key: key}
+	if size := joined.Size(); size > e.cfg.MaxRecord && size > state.Size() {
+		return fieldwise.Receipt{}, 0, &fieldwise.LimitError{Limit: "bytes of a record", Got: size, Max: e.cfg.MaxRecord, Key: key}
 	}
 	if err := e.stage(entry, partEntry, joined, conflicts); err != nil {
 		return fieldwise.Receipt{}, 0, err
@@ -73,19 +73,19 @@ func (e *Engine) Stage(basis Basis, domain, key string, delta []byte, note strin
 }
 
 // stage adds an entry and the reports that it causes to the batch that is being filled.
-// The state is nil where the entry's domain is not open.
-func (e *Engine) stage(entry Entry, kind byte, state []byte, conflicts []fieldwise.Conflict) error {
+// The state is zero where the entry's domain is not open.
+func (e *Engine) stage(entry Entry, kind byte, state State, conflicts []fieldwise.Conflict) error {
 	body := entry.Append(e.filling.body[:0])
 	e.filling.body = body
 	if len(body) > MaxEntry {
 		return &fieldwise.LimitError{Limit: "bytes of an entry", Got: len(body), Max: MaxEntry, Key: entry.Key}
 	}
 	b := e.room(len(body) + MaxDomain + MaxMerger)
-	if d := e.domains[entry.Domain]; state != nil && d.needsName() {
+	if d := e.domains[entry.Domain]; !state.IsZero() && d.needsName() {
 		b.addMerger(entry.Domain, d)
 	}
 	b.Payload = appendEntryPart(b.Payload, kind, body)
-	if state == nil {
+	if state.IsZero() {
 		entry.Delta = append([]byte(nil), entry.Delta...)
 	} else {
 		entry.Delta = nil
