@@ -36,21 +36,23 @@ func (s *ORSet[T]) Add(elems ...T) { s.add(elems) }
 func (s *ORSet[T]) Remove(elems ...T) {
 	for _, e := range s.encode(elems) {
 		s.record(lattice.Intent{Op: lattice.OpRemove, Element: e.key})
-		s.elems = s.elems.without(e.key)
+		if s.elems = s.elems.without(e.key); s.stores(e.key) {
+			s.gone = s.gone.with(e)
+		}
 	}
 }
 
 // Clear takes all elements away that the region which commits it knows of.
 func (s *ORSet[T]) Clear() {
 	s.record(lattice.Intent{Op: lattice.OpClear})
-	s.elems = nil
+	s.elems, s.gone, s.large = nil, nil, nil
 }
 
 // Has reports whether e is in the set.
 func (s ORSet[T]) Has(e T) bool { return s.has(e) }
 
 // Len is the number of elements.
-func (s ORSet[T]) Len() int { return s.elems.len() }
+func (s ORSet[T]) Len() int { return s.len() }
 
 // Values returns the elements in a new slice: numbers by size, then times, then strings by
 // their bytes, and before them all others by their encoded form.
@@ -92,7 +94,7 @@ func (s *GSet[T]) Add(elems ...T) { s.add(elems) }
 func (s GSet[T]) Has(e T) bool { return s.has(e) }
 
 // Len is the number of elements.
-func (s GSet[T]) Len() int { return s.elems.len() }
+func (s GSet[T]) Len() int { return s.len() }
 
 // Values returns the elements in a new slice, in the order of [ORSet.Values].
 func (s GSet[T]) Values() []T { return s.values() }
@@ -123,8 +125,10 @@ func (s *GSet[T]) UnmarshalMsgpack(b []byte) error { return s.fromMsgpack(b) }
 type set[T comparable] struct {
 	history
 	elems *tree[T]
-	shown []byte // what was read, encoded
-	err   error  // of the first element that could not be encoded
+	large *lattice.Large // has further elements, none of which is in elems
+	gone  *tree[T]       // that are in large, and not in the set
+	shown []byte         // what was read, encoded
+	err   error          // of the first element that could not be encoded
 }
 
 // literal is a set that the program makes. That there is one, although nothing is in it, is
@@ -142,13 +146,57 @@ func (s *set[T]) add(elems []T) {
 	for _, e := range entries {
 		s.record(lattice.Intent{Op: lattice.OpAdd, Element: e.key})
 	}
-	if s.elems == nil {
+	if s.elems == nil && s.large == nil {
 		s.elems = grow(sorted(entries))
 		return
 	}
 	for _, e := range entries {
-		s.elems = s.elems.with(e)
+		if s.stores(e.key) {
+			s.gone = s.gone.without(e.key)
+		} else {
+			s.elems = s.elems.with(e)
+		}
 	}
+}
+
+// stores reports whether an element need not be in elems.
+func (s *set[T]) stores(key []byte) bool { return s.large != nil && s.large.Has(key) }
+
+func (s set[T]) len() int {
+	if s.large == nil {
+		return s.elems.len()
+	}
+	return s.large.Len() + s.elems.len() - s.gone.len()
+}
+
+// whole are all elements of the set.
+func (s set[T]) whole() *tree[T] {
+	if s.large == nil {
+		return s.elems
+	}
+	codec, err := elementCodec[T]()
+	if err != nil {
+		return nil
+	}
+	entries := make([]entry[T], 0, s.len())
+	for key := range s.large.All {
+		e := entry[T]{key: key}
+		if fits(codec, &e) && !s.gone.has(key) {
+			entries = append(entries, e)
+		}
+	}
+	s.elems.each(func(e entry[T]) bool { entries = append(entries, e); return true })
+	return grow(sorted(entries))
+}
+
+// fits decodes an element, and reports whether its Go type holds it without loss.
+func fits[T any](codec value.Codec, e *entry[T]) bool {
+	v := reflect.ValueOf(&e.elem).Elem()
+	if codec.Decode(e.key, v) != nil {
+		return false
+	}
+	again, err := codec.Append(nil, v)
+	return err == nil && bytes.Equal(again, e.key)
 }
 
 // encode returns the elements that can be encoded, and keeps the error of the first that
@@ -189,7 +237,7 @@ func (s *set[T]) become(read set[T]) error {
 }
 
 func (s set[T]) has(e T) bool {
-	if s.elems == nil {
+	if s.elems == nil && s.large == nil {
 		return false
 	}
 	codec, err := elementCodec[T]()
@@ -197,22 +245,22 @@ func (s set[T]) has(e T) bool {
 		return false
 	}
 	key, err := encodeElement(codec, e)
-	return err == nil && s.elems.has(key)
+	return err == nil && (s.elems.has(key) || s.stores(key) && !s.gone.has(key))
 }
 
 func (s set[T]) all() iter.Seq[T] {
 	return func(yield func(T) bool) {
-		s.elems.each(func(e entry[T]) bool { return yield(e.elem) })
+		s.whole().each(func(e entry[T]) bool { return yield(e.elem) })
 	}
 }
 
 func (s set[T]) values() []T {
-	return slices.AppendSeq(make([]T, 0, s.elems.len()), s.all())
+	return slices.AppendSeq(make([]T, 0, s.len()), s.all())
 }
 
 func (s set[T]) equal(other set[T]) bool {
-	return s.elems == other.elems || s.elems.len() == other.elems.len() &&
-		s.elems.each(func(e entry[T]) bool { return other.elems.has(e.key) })
+	a, b := s.whole(), other.whole()
+	return a == b || a.len() == b.len() && a.each(func(e entry[T]) bool { return b.has(e.key) })
 }
 
 // json goes by elements, since a slice of bytes would become a string.
@@ -220,7 +268,7 @@ func (s set[T]) json() ([]byte, error) {
 	if err := s.fault(); err != nil {
 		return nil, err
 	}
-	elems := make([]json.RawMessage, 0, s.elems.len())
+	elems := make([]json.RawMessage, 0, s.len())
 	for e := range s.all() {
 		b, err := json.Marshal(&e)
 		if err != nil {
@@ -253,10 +301,10 @@ func (s set[T]) encoded() ([]byte, error) {
 	if err := s.fault(); err != nil {
 		return nil, err
 	}
-	size := 5 // the longest header
-	s.elems.each(func(e entry[T]) bool { size += len(e.key); return true })
-	b := wire.AppendArrayHeader(make([]byte, 0, size), s.elems.len())
-	s.elems.each(func(e entry[T]) bool { b = append(b, e.key...); return true })
+	size, elems := 5, s.whole() // the longest header
+	elems.each(func(e entry[T]) bool { size += len(e.key); return true })
+	b := wire.AppendArrayHeader(make([]byte, 0, size), elems.len())
+	elems.each(func(e entry[T]) bool { b = append(b, e.key...); return true })
 	return b, nil
 }
 
@@ -280,7 +328,7 @@ func (s *set[T]) fromMsgpack(b []byte) error {
 }
 
 func (s set[T]) held() (lattice.Held, error) {
-	if err := s.fault(); err != nil || s.last == nil {
+	if err := s.fault(); err != nil || s.last == nil || s.large != nil {
 		return s.heldAs(s.shown), err
 	}
 	val, err := s.encoded()
@@ -304,6 +352,10 @@ func (s *set[T]) hold(shown []byte, b *lattice.Bond) error {
 		read.elems = grow(entries)
 	}
 	return s.become(read)
+}
+
+func (s *set[T]) holdLarge(field *lattice.Large, shown []byte, b *lattice.Bond) {
+	*s = set[T]{history: history{bond: b, there: true}, large: field, shown: shown}
 }
 
 func (ORSet[T]) strategy() string { return "orset" }

@@ -38,6 +38,19 @@ func HeldBy(v Value) (lattice.Held, error) { return v.held() }
 // as it was.
 func Hold(v Value, shown []byte, b *lattice.Bond) error { return v.hold(shown, b) }
 
+// HoldLarge is Hold of a field that is kept open, if v is a set: it reads from the field what
+// it is asked for, and leaves out elements that v's type cannot hold. shown stands for what a
+// reader is shown, and is what v holds until it is cleared. It reports whether v is a set.
+func HoldLarge(v Value, field *lattice.Large, shown []byte, b *lattice.Bond) bool {
+	s, ok := v.(interface {
+		holdLarge(field *lattice.Large, shown []byte, b *lattice.Bond)
+	})
+	if ok {
+		s.holdLarge(field, shown, b)
+	}
+	return ok
+}
+
 // StrategyOf names the strategy that a field of v's type has in package fieldmerge.
 func StrategyOf(v Value) string { return v.strategy() }
 

@@ -73,7 +73,7 @@ func syncAll(t *testing.T, sites map[fieldwise.Region]*ceSite) {
 	for range 2 {
 		for _, s := range sites {
 			for _, other := range sites {
-				s.join(t, other.state)
+				s.join(t, other.State)
 			}
 		}
 	}
@@ -129,11 +129,11 @@ func TestCE12AStateThatKnowsMoreDoesNotBringBackWhatWasRemoved(t *testing.T) {
 	sites := ceSites(t, "a", "b", "c", "d")
 	sites["a"].create(ceRecord{Tags: crdt.NewORSet("foo", "bar")})
 	sites["b"].create(ceRecord{Tags: crdt.NewORSet("baz")})
-	sites["c"].join(t, sites["a"].state)
-	sites["c"].join(t, sites["b"].state)
+	sites["c"].join(t, sites["a"].State)
+	sites["c"].join(t, sites["b"].State)
 	sites["a"].update(remove("bar"))
-	sites["d"].join(t, sites["a"].state)
-	sites["d"].join(t, sites["c"].state)
+	sites["d"].join(t, sites["a"].State)
+	sites["d"].join(t, sites["c"].State)
 	require.Equal(t, []string{"baz", "foo"}, sites["d"].tags())
 }
 
@@ -143,7 +143,7 @@ func TestCE13AGapIsNoDelete(t *testing.T) {
 	sites["a"].update(add("x"))
 	sites["b"].join(t, sites["a"].update(add("y"))) // that of x has not come yet
 	require.Equal(t, []string{"y"}, sites["b"].tags())
-	sites["a"].join(t, sites["b"].state)
+	sites["a"].join(t, sites["b"].State)
 	require.Equal(t, []string{"x", "y"}, sites["a"].tags())
 	syncAll(t, sites)
 	require.Equal(t, []string{"x", "y"}, sites["b"].tags())
@@ -160,7 +160,7 @@ func TestCE14ARemoveThatComesBeforeTheAdd(t *testing.T) {
 		}
 		require.Empty(t, sites[name].tags(), name)
 	}
-	require.Equal(t, sites["b"].state, sites["c"].state)
+	require.Equal(t, sites["b"].State, sites["c"].State)
 }
 
 func TestCE17ACounterThatWasResetCountsWhatTheResetDidNotSee(t *testing.T) {
@@ -191,16 +191,16 @@ func TestCE19ARestoredRegionUnderAFreshIncarnationIsHeard(t *testing.T) {
 	var backup []byte
 	for i, tag := range []string{"1", "2", "3", "4"} {
 		if sites["a"].update(add(tag)); i == 1 {
-			backup = sites["a"].state
+			backup = sites["a"].State
 		}
 	}
 	sites["a"].update(remove("1", "2", "3", "4"))
 	syncAll(t, sites)
 	restored := sites["a"]
-	restored.state, restored.origin.Incarnation, restored.time = backup, 2, 3
+	restored.State, restored.Open, restored.origin.Incarnation, restored.time = backup, nil, 2, 3
 	require.Equal(t, []string{"1", "2"}, restored.tags())
 	restored.update(add("new"))
 	syncAll(t, sites)
 	require.Equal(t, []string{"new"}, sites["b"].tags())
-	require.Equal(t, sites["a"].state, sites["b"].state)
+	require.Equal(t, sites["a"].State, sites["b"].State)
 }

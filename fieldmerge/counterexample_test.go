@@ -122,7 +122,7 @@ func TestCE01TieIsDecidedByRegionEverywhere(t *testing.T) {
 	foundA, foundB := a.take(y), b.take(x)
 	a.shows(doc{"f": "y"})
 	b.shows(doc{"f": "y"})
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	require.Len(t, foundA, 1)
 	require.Equal(t, foundA, foundB, "both report the same loser")
 	require.Equal(t, fieldwise.Conflict{
@@ -150,7 +150,7 @@ func TestCE02OneStampWithTwoValuesIsSeenAndReported(t *testing.T) {
 	}
 	b.shows(doc{"f": "v2"})
 	c.shows(doc{"f": "v2"})
-	require.Equal(t, b.state, c.state)
+	require.Equal(t, b.State, c.State)
 }
 
 func TestCE04TieDoesNotTearARow(t *testing.T) {
@@ -258,11 +258,11 @@ func TestCE24StaleReplicaDoesNotResurrect(t *testing.T) {
 	a, c := newSite(t, s, "a"), newSite(t, s, "c")
 	c.take(a.create(50, doc{"f": "v"}))
 	a.delete(100)
-	require.Empty(t, a.take(c.state), "the delete had seen all of it")
+	require.Empty(t, a.take(c.State), "the delete had seen all of it")
 	a.shows(nil)
-	require.Empty(t, c.take(a.state))
+	require.Empty(t, c.take(a.State))
 	c.shows(nil)
-	require.Equal(t, a.state, c.state)
+	require.Equal(t, a.State, c.State)
 }
 
 // A state that is installed is joined, so that what was not shipped yet stays.
@@ -272,7 +272,7 @@ func TestCE25StateOverLocalWritesIsAJoin(t *testing.T) {
 	a.create(10, doc{"g": int64(1)})
 	a.set(150, doc{"f": "snap"})
 	d.create(200, doc{"f": "local"})
-	found := d.take(a.state)
+	found := d.take(a.State)
 	require.Len(t, found, 1)
 	require.Equal(t, version(150, "a"), found[0].Loser.Version)
 	d.shows(doc{"f": "local", "g": int64(1)})

@@ -43,7 +43,7 @@ func TestCountersOfTwoRegionsAddUp(t *testing.T) {
 		Pages: map[string]page{"x": {Title: "X", Likes: crdt.NewPNCounter(1)}}, Votes: map[string]int{"v": 1},
 	})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Update(ctx(), key, func(v *visits) error {
 		v.Logins.Inc(2)
 		v.Score.Dec(3)
@@ -72,10 +72,10 @@ func TestCountersOfTwoRegionsAddUp(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	state := a.state
-	require.Empty(t, a.join(t, b.state))
+	state := a.State
+	require.Empty(t, a.join(t, b.State))
 	require.Empty(t, b.join(t, state))
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	for _, d := range []*fieldmerge.Domain[visits]{da, db} {
 		v, err := d.Get(ctx(), key)
 		require.NoError(t, err)
@@ -88,14 +88,14 @@ func TestCountersOfTwoRegionsAddUp(t *testing.T) {
 		require.Equal(t, map[string]int{"v": 1, "w": 8}, v.Votes)
 		require.EqualValues(t, 1, v.Inner.Likes.Value())
 	}
-	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.state, state, a.delta, b.delta))
+	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.State, state, a.delta, b.delta))
 }
 
 func TestACounterThatChangesNothingWritesNothing(t *testing.T) {
 	site, d := on(t, visitsSchema(t), "a")
 	_, err := d.Create(ctx(), key, visits{Logins: crdt.NewGCounter(1)})
 	require.NoError(t, err)
-	state := site.state
+	state := site.State
 	for _, change := range []func(*visits){
 		func(*visits) {},
 		func(v *visits) { v.Logins.Inc(0) },
@@ -105,7 +105,7 @@ func TestACounterThatChangesNothingWritesNothing(t *testing.T) {
 		receipt, err := d.Update(ctx(), key, func(v *visits) error { change(v); return nil })
 		require.NoError(t, err)
 		require.True(t, receipt.IsZero())
-		require.Equal(t, state, site.state)
+		require.Equal(t, state, site.State)
 	}
 }
 
@@ -187,10 +187,10 @@ func TestAValueThatIsWrittenCountsTheDifference(t *testing.T) {
 	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Unset: []string{"logins", "stock"}})
 	require.NoError(t, err)
 	shows(0, 0)
-	state := site.state
+	state := site.State
 	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Unset: []string{"logins", "stock"}})
 	require.NoError(t, err)
-	require.Equal(t, state, site.state)
+	require.Equal(t, state, site.State)
 	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"logins": "many"}})
 	require.ErrorIs(t, err, fieldmerge.ErrField)
 }
@@ -223,7 +223,7 @@ func TestAResetUnderATokenThatWasOvertakenIsRefused(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, visits{Score: crdt.NewPNCounter(5), Stock: 5})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, token, err := da.Read(ctx(), key)
 	require.NoError(t, err)
 	count := func(d *fieldmerge.Domain[visits]) {
@@ -241,10 +241,10 @@ func TestAResetUnderATokenThatWasOvertakenIsRefused(t *testing.T) {
 		},
 	}
 	count(da)
-	state := a.state
+	state := a.State
 	for name, reset := range resets {
 		require.ErrorIs(t, reset(), fieldmerge.ErrChanged, name)
-		require.Equal(t, state, a.state, name)
+		require.Equal(t, state, a.State, name)
 	}
 	_, err = da.Update(ctx(), key, func(v *visits) error { v.Score.Inc(1); v.Stock++; return nil }, fieldmerge.IfMatch(token))
 	require.NoError(t, err, "counting on is no reset")
@@ -252,7 +252,7 @@ func TestAResetUnderATokenThatWasOvertakenIsRefused(t *testing.T) {
 	_, token, err = da.Read(ctx(), key)
 	require.NoError(t, err)
 	count(db)
-	a.join(t, b.state)
+	a.join(t, b.State)
 	for name, reset := range resets {
 		require.NoError(t, reset(), name)
 	}
@@ -266,12 +266,12 @@ func TestAGCounterOnlyGrows(t *testing.T) {
 	site, d := on(t, visitsSchema(t), "a")
 	_, err := d.Create(ctx(), key, visits{Logins: crdt.NewGCounter(5), Seen: 5})
 	require.NoError(t, err)
-	state := site.state
+	state := site.State
 	_, err = d.Update(ctx(), key, func(v *visits) error { v.Seen = 4; return nil })
 	require.ErrorIs(t, err, fieldmerge.ErrDirection)
 	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"logins": 4}})
 	require.ErrorIs(t, err, fieldmerge.ErrDirection)
-	require.Equal(t, state, site.state)
+	require.Equal(t, state, site.State)
 	_, err = d.Update(ctx(), key, func(v *visits) error { v.Logins.Reset(); v.Logins.Inc(1); return nil })
 	require.NoError(t, err)
 	v, err := d.Get(ctx(), key)
@@ -283,11 +283,11 @@ func TestACounterThatIsFullIsAnErrorAndChangesNothing(t *testing.T) {
 	site, d := on(t, visitsSchema(t), "a")
 	_, err := d.Create(ctx(), key, visits{Logins: crdt.NewGCounter(math.MaxUint64)})
 	require.NoError(t, err)
-	state := site.state
+	state := site.State
 	_, err = d.Update(ctx(), key, func(v *visits) error { v.Logins.Inc(1); v.Name = "x"; return nil })
 	require.ErrorIs(t, err, fieldmerge.ErrField)
 	require.ErrorContains(t, err, "the counter is full")
-	require.Equal(t, state, site.state)
+	require.Equal(t, state, site.State)
 }
 
 // A delete that does not know of an increment drops it, and the region tells so; one that
@@ -298,13 +298,13 @@ func TestWhatADeleteDropsOfACounterIsReported(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, visits{Stock: 10})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Delete(ctx(), key)
 	require.NoError(t, err)
 	_, err = db.Update(ctx(), key, func(v *visits) error { v.Stock -= 3; return nil })
 	require.NoError(t, err)
-	mine := b.state
-	for site, arrives := range map[*stepped][]byte{a: mine, b: a.state} {
+	mine := b.State
+	for site, arrives := range map[*stepped][]byte{a: mine, b: a.State} {
 		found := site.join(t, arrives)
 		require.Len(t, found, 1)
 		require.Equal(t, fieldwise.ConflictDelete, found[0].Kind)
@@ -350,7 +350,7 @@ func TestCountersOfDocuments(t *testing.T) {
 	require.NoError(t, err)
 	_, err = da.Create(ctx(), key, map[string]any{"hits": 1, "pages": map[string]any{"x": map[string]any{"likes": 2, "title": "X"}}})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	from, token, err := db.Read(ctx(), key)
 	require.NoError(t, err)
 	likes := func(doc map[string]any, n int64) {
@@ -363,7 +363,7 @@ func TestCountersOfDocuments(t *testing.T) {
 	likes(from, 3)
 	_, err = db.Put(ctx(), key, token, from)
 	require.NoError(t, err)
-	require.Empty(t, a.join(t, b.state))
+	require.Empty(t, a.join(t, b.State))
 	doc, err := da.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{"hits": int64(7), "pages": map[string]any{"x": map[string]any{"likes": int64(12), "title": "X"}}}, doc)
@@ -403,7 +403,7 @@ func TestExplainSaysThatASumIsTooLarge(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, visits{Logins: crdt.NewGCounter(math.MaxUint64), Score: crdt.NewPNCounter(1)})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = db.Update(ctx(), key, func(v *visits) error { v.Logins.Inc(5); return nil })
 	require.NoError(t, err)
 	v, err := db.Get(ctx(), key)
@@ -432,7 +432,7 @@ func TestACounterThatWasOneValueStartsAnew(t *testing.T) {
 	b, db := on(t, now, "b")
 	_, err = da.Create(ctx(), key, before{Hits: 5})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	v, err := db.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Zero(t, v.Hits)
@@ -442,7 +442,7 @@ func TestACounterThatWasOneValueStartsAnew(t *testing.T) {
 	require.Equal(t, fieldmerge.DriftMechanism, drift[0].Kind)
 	_, err = db.Update(ctx(), key, func(v *after) error { v.Hits += 2; return nil })
 	require.NoError(t, err)
-	found := a.join(t, b.state)
+	found := a.join(t, b.State)
 	require.Len(t, found, 1)
 	require.Equal(t, fieldwise.ConflictMechanism, found[0].Kind)
 	require.Equal(t, "written as counter, and the schema here reads one value", found[0].Reason)

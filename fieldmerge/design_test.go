@@ -62,11 +62,11 @@ func TestATombstoneHoldsNoValuesAndStays(t *testing.T) {
 	b.take(a.create(1, doc{"name of a field": "a secret"}))
 	a.set(2, doc{"name of a field": "another secret"})
 	a.delete(3)
-	require.NotContains(t, string(a.state), "secret")
-	require.NotContains(t, string(a.state), "name of a field")
-	state := a.state
-	a.take(b.state) // a replica that comes back with the record
-	require.Equal(t, state, a.state)
+	require.NotContains(t, string(a.State), "secret")
+	require.NotContains(t, string(a.State), "name of a field")
+	state := a.State
+	a.take(b.State) // a replica that comes back with the record
+	require.Equal(t, state, a.State)
 }
 
 // What tombstones have seen is joined by maximum, so that what either delete knew of is
@@ -205,7 +205,7 @@ func TestAWriteUnderATokenIsRefusedWhereThisRegionChangedWhatItChanges(t *testin
 	read, token, err := d.Read(ctx(), key)
 	require.NoError(t, err)
 	change(t, d, func(n *named1) { n.Phone = "2" })
-	state := site.state
+	state := site.State
 	for name, write := range map[string]func() (fieldwise.Receipt, error){
 		"put": func() (fieldwise.Receipt, error) { return d.Put(ctx(), key, token, named1{"Asha R.", "3"}) },
 		"update": func() (fieldwise.Receipt, error) {
@@ -221,7 +221,7 @@ func TestAWriteUnderATokenIsRefusedWhereThisRegionChangedWhatItChanges(t *testin
 		require.ErrorAs(t, err, &changed, name)
 		require.Equal(t, key, changed.Key)
 		require.Equal(t, []fieldmerge.ChangedField{{Path: "phone", Read: "1", Now: "2", Wanted: "3"}}, changed.Fields, name)
-		require.Equal(t, state, site.state, "nothing is written")
+		require.Equal(t, state, site.State, "nothing is written")
 	}
 	// What it does not change may have changed.
 	read.Name = "Asha R."

@@ -38,7 +38,7 @@ func (d *Documents) Create(ctx context.Context, key string, doc map[string]any) 
 	if err != nil {
 		return fieldwise.Receipt{}, d.fail("create", key, err)
 	}
-	return d.write(ctx, "create", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
+	return d.writePart(ctx, "create", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
 		if rec.live() {
 			return nil, errExists
 		}
@@ -53,26 +53,28 @@ func (d *Documents) Update(ctx context.Context, key string, change func(doc map[
 	if change == nil {
 		return fieldwise.Receipt{}, d.fail("update", key, errNilChange)
 	}
-	return d.update(ctx, "update", key, options, func(rec record) (update, error) { return d.changed(rec, change) })
+	return d.update(ctx, "update", key, options, d.changed(change))
 }
 
 // changed runs a change on a copy of a live record.
-func (d *Documents) changed(rec record, change func(doc map[string]any) error) (update, error) {
-	doc, before, err := d.seen(rec)
-	if err != nil {
-		return update{}, err
+func (d *Documents) changed(change func(doc map[string]any) error) makeUpdate {
+	return func(rec *record) (update, error) {
+		doc, before, err := d.seen(rec)
+		if err != nil {
+			return update{}, err
+		}
+		if err := change(doc); err != nil {
+			return update{}, err
+		}
+		after, err := d.rules.flatten(doc, before)
+		return update{changes: diff(before, after)}, err
 	}
-	if err := change(doc); err != nil {
-		return update{}, err
-	}
-	after, err := d.rules.flatten(doc, before)
-	return update{changes: diff(before, after)}, err
 }
 
 // Replace writes a new version of a record, to, against the version it was made from: see
 // [Domain.Replace].
 func (d *Documents) Replace(ctx context.Context, key string, from, to map[string]any) (fieldwise.Receipt, error) {
-	return d.update(ctx, "replace", key, nil, func(rec record) (update, error) {
+	return d.update(ctx, "replace", key, nil, func(rec *record) (update, error) {
 		_, seen, err := d.seen(rec)
 		if err != nil {
 			return update{}, err
@@ -98,7 +100,7 @@ func (d *Documents) Replace(ctx context.Context, key string, from, to map[string
 func (d *Documents) Read(ctx context.Context, key string) (doc map[string]any, token Token, err error) {
 	err = d.read(ctx, "read", key, func(rec record) error {
 		var fields leaves
-		if doc, fields, err = d.seen(rec); err != nil {
+		if doc, fields, err = d.seen(&rec); err != nil {
 			return err
 		}
 		token, err = newToken(rec, fields.cells())
@@ -110,7 +112,7 @@ func (d *Documents) Read(ctx context.Context, key string) (doc map[string]any, t
 // Put writes a new version of a record, to, against what the token's reader was shown: see
 // [Domain.Put].
 func (d *Documents) Put(ctx context.Context, key string, token Token, to map[string]any) (fieldwise.Receipt, error) {
-	return d.update(ctx, "put", key, []WriteOption{IfMatch(token)}, func(rec record) (update, error) {
+	return d.update(ctx, "put", key, []WriteOption{IfMatch(token)}, func(rec *record) (update, error) {
 		_, seen, err := d.seen(rec)
 		if err != nil {
 			return update{}, err
@@ -140,14 +142,9 @@ func (d *Documents) Upsert(ctx context.Context, key string, change func(doc map[
 	if change == nil {
 		return fieldwise.Receipt{}, d.fail("upsert", key, errNilChange)
 	}
-	return d.write(ctx, "upsert", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
+	return d.writePart(ctx, "upsert", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
 		if rec.live() {
-			u, err := d.changed(rec, change)
-			if err != nil {
-				return nil, err
-			}
-			u.decode = d.face.decode
-			return d.rules.appendUpdate(dst, rec, u, at)
+			return d.appendUpdate(dst, rec, nil, d.changed(change), at)
 		}
 		doc := make(map[string]any)
 		if err := change(doc); err != nil {
@@ -170,9 +167,11 @@ func (d *Documents) Get(ctx context.Context, key string) (doc map[string]any, er
 	return doc, err
 }
 
-// seen is what readers see of a live record: as a document, and its fields.
-func (d *Documents) seen(rec record) (map[string]any, leaves, error) {
-	v, err := d.rules.view(rec)
+// seen is what readers see of a live record: as a document, and its fields. The record is
+// whole then.
+func (d *Documents) seen(rec *record) (map[string]any, leaves, error) {
+	*rec = rec.whole()
+	v, err := d.rules.view(*rec)
 	if err != nil {
 		return nil, nil, err
 	}

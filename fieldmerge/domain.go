@@ -43,7 +43,7 @@ func (d *Domain[T]) Create(ctx context.Context, key string, v T) (fieldwise.Rece
 	if err != nil {
 		return fieldwise.Receipt{}, d.fail("create", key, err)
 	}
-	return d.write(ctx, "create", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
+	return d.writePart(ctx, "create", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
 		if rec.live() {
 			return nil, errExists
 		}
@@ -65,13 +65,22 @@ func (d *Domain[T]) Update(ctx context.Context, key string, change func(*T) erro
 	if change == nil {
 		return fieldwise.Receipt{}, d.fail("update", key, errNilChange)
 	}
-	return d.update(ctx, "update", key, options, func(rec record) (update, error) { return d.changed(rec, change) })
+	return d.update(ctx, "update", key, options, d.changed(change))
 }
 
 var errNilChange = errors.New("fieldmerge: the change is a nil function; pass one that changes its argument")
 
-// changed runs a change on a copy of a live record.
-func (d *Domain[T]) changed(rec record, change func(*T) error) (update, error) {
+// changed is the update that a change makes of a copy of a live record.
+func (d *Domain[T]) changed(change func(*T) error) makeUpdate {
+	return func(rec *record) (update, error) {
+		if !d.plan.holds(*rec) {
+			*rec = rec.whole()
+		}
+		return d.change(*rec, change)
+	}
+}
+
+func (d *Domain[T]) change(rec record, change func(*T) error) (update, error) {
 	rd, err := d.plan.read(d.rules, rec)
 	if err != nil {
 		return update{}, err
@@ -194,8 +203,8 @@ func (d *Domain[T]) Replace(ctx context.Context, key string, from, to T) (fieldw
 	if err != nil {
 		return fieldwise.Receipt{}, d.fail("replace", key, fmt.Errorf("to: %w", err))
 	}
-	return d.update(ctx, "replace", key, nil, func(rec record) (update, error) {
-		rd, err := d.plan.read(d.rules, rec)
+	return d.update(ctx, "replace", key, nil, func(rec *record) (update, error) {
+		rd, err := d.plan.read(d.rules, *rec)
 		if err != nil {
 			return update{}, err
 		}
@@ -231,8 +240,8 @@ func (d *Domain[T]) Put(ctx context.Context, key string, token Token, to T) (fie
 	if err != nil {
 		return fieldwise.Receipt{}, d.fail("put", key, err)
 	}
-	return d.update(ctx, "put", key, []WriteOption{IfMatch(token)}, func(rec record) (update, error) {
-		rd, err := d.plan.read(d.rules, rec)
+	return d.update(ctx, "put", key, []WriteOption{IfMatch(token)}, func(rec *record) (update, error) {
+		rd, err := d.plan.read(d.rules, *rec)
 		if err != nil {
 			return update{}, err
 		}
@@ -246,14 +255,9 @@ func (d *Domain[T]) Upsert(ctx context.Context, key string, change func(*T) erro
 	if change == nil {
 		return fieldwise.Receipt{}, d.fail("upsert", key, errNilChange)
 	}
-	return d.write(ctx, "upsert", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
+	return d.writePart(ctx, "upsert", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
 		if rec.live() {
-			u, err := d.changed(rec, change)
-			if err != nil {
-				return nil, err
-			}
-			u.decode = d.face.decode
-			return d.rules.appendUpdate(dst, rec, u, at)
+			return d.appendUpdate(dst, rec, nil, d.changed(change), at)
 		}
 		v := new(T)
 		if err := change(v); err != nil {

@@ -137,10 +137,10 @@ func TestDriftOfWrongTypes(t *testing.T) {
 func TestDriftGoesOnBehindARegisterWithoutValues(t *testing.T) {
 	site := written(t, Everything1{Name: "n"})
 	marks := lattice.AppendItem(nil, lattice.Item{Time: 9, Superseded: true})
-	site.state = append(lattice.AppendTable([]byte{1}, []fieldwise.Origin{{Region: "a", Incarnation: 1}}),
+	site.State = append(lattice.AppendTable([]byte{1}, []fieldwise.Origin{{Region: "a", Incarnation: 1}}),
 		lattice.AppendField(nil, lattice.Field{Name: []byte("a"), Kind: lattice.KindRegister, Body: marks})...)
-	site.state = lattice.AppendField(site.state, lattice.Field{Name: []byte("b"), Kind: lattice.KindRegister, Body: lattice.AppendItem(nil, lattice.Item{Time: 9, Value: []byte{1}})})
-	_, err := site.merger.Merge(nil, nil, site.state)
+	site.State = lattice.AppendField(site.State, lattice.Field{Name: []byte("b"), Kind: lattice.KindRegister, Body: lattice.AppendItem(nil, lattice.Item{Time: 9, Value: []byte{1}})})
+	_, err := site.Merger.Merge(nil, nil, site.State)
 	require.NoError(t, err)
 	require.Equal(t, []string{"b unknown 1 k"}, driftOf[Everything1](t, site))
 }
@@ -222,7 +222,7 @@ func TestWhatTheShapeHidesIsNoDrift(t *testing.T) {
 	b.time = 10
 	_, err := release[asText](t, b).Create(ctx(), key, asText{F: "Goa"})
 	require.NoError(t, err)
-	a.join(t, b.state)
+	a.join(t, b.State)
 	require.Empty(t, driftOf[asText](t, a))
 	require.Equal(t, []string{"f type 1 k: f of asNested.F"}, driftOf[asNested](t, a))
 }
@@ -388,7 +388,7 @@ type Home2 struct {
 // An unset that another region's value stands beside does not hide the value from Drift.
 func TestDriftCountsAnUnknownValueBesideAnUnset(t *testing.T) {
 	a, b := written(t, Everything1{Name: "n", Age: 3}), newStepped(lwwSchema(t).Merger(), "b", 1)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	change(t, release[Everything1](t, a), func(e *Everything1) { e.Age = 4 })
 	b.time = 30
 	d, err := fieldmerge.OpenDocuments(b, "d", lwwSchema(t))
@@ -398,7 +398,7 @@ func TestDriftCountsAnUnknownValueBesideAnUnset(t *testing.T) {
 	require.Empty(t, driftOf[struct {
 		Name string `merge:"name,lww"`
 	}](t, b))
-	b.join(t, a.state)
+	b.join(t, a.State)
 	require.Equal(t, []string{"age unknown 1 k"}, driftOf[struct {
 		Name string `merge:"name,lww"`
 	}](t, b))
@@ -452,6 +452,6 @@ func TestExplainTellsOfAMisfitWhereNothingIsAtItsPath(t *testing.T) {
 	b.join(t, a.delta)
 	require.Equal(t, []string{"f.k=x not in the schema: misfit"}, explained[asText](t, b))
 	require.Equal(t, []string{"f type 1 k: f of asText.F"}, driftOf[asText](t, b))
-	b.join(t, a.state)
+	b.join(t, a.State)
 	require.Equal(t, []string{"f=map[] shown asText.F: misfit", "f.k=x not in the schema"}, explained[asText](t, b))
 }

@@ -31,7 +31,7 @@ func TestEvolutionBetweenFacesOfOneMechanism(t *testing.T) {
 	b, db := on(t, now, "b")
 	_, err = da.Create(ctx(), key, before{Hits: crdt.NewGCounter(5), Tags: []string{"x", "y"}, On: true})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = db.Update(ctx(), key, func(v *after) error {
 		v.Hits -= 2
 		v.Tags.Remove("x")
@@ -42,10 +42,10 @@ func TestEvolutionBetweenFacesOfOneMechanism(t *testing.T) {
 	require.NoError(t, err)
 	_, err = da.Update(ctx(), key, func(v *before) error { v.Hits.Inc(1); v.Tags = append(v.Tags, "w"); v.On = false; return nil })
 	require.NoError(t, err)
-	state := a.state
-	require.Empty(t, a.join(t, b.state))
+	state := a.State
+	require.Empty(t, a.join(t, b.State))
 	require.Empty(t, b.join(t, state))
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	was, err := da.Get(ctx(), key)
 	require.NoError(t, err)
 	require.EqualValues(t, 4, was.Hits.Value())
@@ -83,7 +83,7 @@ func TestEvolutionFromOneMechanismToAnother(t *testing.T) {
 	b, db := on(t, now, "b")
 	_, err = da.Create(ctx(), key, before{L: []string{"x"}, M: []string{"y"}})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	v, err := db.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Equal(t, after{}, v)
@@ -95,7 +95,7 @@ func TestEvolutionFromOneMechanismToAnother(t *testing.T) {
 	}
 	_, err = db.Update(ctx(), key, func(v *after) error { v.L, v.M = []string{"1"}, []string{"2"}; return nil })
 	require.NoError(t, err)
-	require.Len(t, a.join(t, b.state), 2, "each write of the other kind is reported")
+	require.Len(t, a.join(t, b.State), 2, "each write of the other kind is reported")
 	was, err := da.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Equal(t, before{L: []string{"x"}, M: []string{"y"}}, was)
@@ -138,14 +138,14 @@ func TestEvolutionOfTheObjectsOfAList(t *testing.T) {
 	c, dc := on(t, other, "c")
 	_, err = db.Create(ctx(), key, newRecord{[]newItem{{"x", 1, "m"}}})
 	require.NoError(t, err)
-	a.join(t, b.state)
+	a.join(t, b.State)
 	_, err = da.Update(ctx(), key, func(v *oldRecord) error {
 		v.L = append(v.L, oldItem{"y", 2})
 		v.L[0].N = 3
 		return nil
 	})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	v, err := db.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Equal(t, []newItem{{"x", 3, "m"}, {"y", 2, ""}}, v.L)
@@ -155,7 +155,7 @@ func TestEvolutionOfTheObjectsOfAList(t *testing.T) {
 	require.Equal(t, "l.*.more", drift[0].Path)
 	require.Equal(t, fieldmerge.DriftUnknown, drift[0].Kind)
 
-	c.join(t, a.state)
+	c.join(t, a.State)
 	_, err = dc.Get(ctx(), key)
 	require.ErrorIs(t, err, fieldmerge.ErrField)
 	require.ErrorContains(t, err, `its objects are told apart by "id", and the schema's by "n"`)

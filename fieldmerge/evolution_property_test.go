@@ -187,7 +187,7 @@ func (d *deployment) write(s *rolling) {
 	s.time += fieldwise.Timestamp(rapid.IntRange(0, 6).Draw(t, "later"))
 	s.delta = nil
 	var err error
-	switch live := s.merger.(fieldwise.Deleter).Live(s.state); {
+	switch live := s.Merger.(fieldwise.Deleter).Live(s.State); {
 	case !live:
 		err = run.create(t, s.stepped)
 	case rapid.IntRange(0, 11).Draw(t, "delete") == 0:
@@ -294,28 +294,28 @@ func TestPropertyMixedReleasesConvergeAndLoseNothing(t *testing.T) {
 				d.take(s, d.writes[id].delta, 1<<id)
 			case k < 18:
 				from := d.sites[rapid.IntRange(0, len(d.sites)-1).Draw(t, "from")]
-				if from != s && len(from.state) > 0 {
-					d.take(s, bytes.Clone(from.state), from.held)
+				if from != s && len(from.State) > 0 {
+					d.take(s, bytes.Clone(from.State), from.held)
 				}
 			default: // a deploy
 				s.release = rapid.IntRange(0, 2).Draw(t, "release")
-				s.merger = releases[s.release].merger
+				s.Merger = releases[s.release].merger
 			}
 		}
 		for range 2 {
 			for _, from := range d.sites {
 				for _, to := range d.sites {
-					if from != to && len(from.state) > 0 {
-						d.take(to, bytes.Clone(from.state), from.held)
+					if from != to && len(from.State) > 0 {
+						d.take(to, bytes.Clone(from.State), from.held)
 					}
 				}
 			}
 		}
 		for _, s := range d.sites {
-			require.Equal(t, d.sites[0].state, s.state, "all regions hold the same bytes")
+			require.Equal(t, d.sites[0].State, s.State, "all regions hold the same bytes")
 		}
 		if len(d.writes) > 0 {
-			d.nothingIsLost(d.sites[0].state)
+			d.nothingIsLost(d.sites[0].State)
 		}
 	})
 }

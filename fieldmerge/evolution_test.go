@@ -42,9 +42,9 @@ func mix[A, B any](t *testing.T, first A, options ...fieldmerge.Option) *mixed[A
 // sync brings the writes of each region to the other.
 func (m *mixed[A, B]) sync() (reports []fieldwise.Conflict) {
 	m.t.Helper()
-	state := m.a.state
-	reports = append(m.a.join(m.t, m.b.state), m.b.join(m.t, state)...)
-	require.Equal(m.t, m.a.state, m.b.state, "both hold the same bytes")
+	state := m.a.State
+	reports = append(m.a.join(m.t, m.b.State), m.b.join(m.t, state)...)
+	require.Equal(m.t, m.a.State, m.b.State, "both hold the same bytes")
 	return reports
 }
 
@@ -321,19 +321,19 @@ func TestADeleteReportsWhatAChangedPolicyHid(t *testing.T) {
 	}
 	m := mix[named1, next](t, named1{Name: "Asha"}, fieldmerge.Ranks("a", "b"))
 	deleter := newStepped(lwwSchema(t).Merger(), "c", 1)
-	deleter.join(t, m.a.state)
+	deleter.join(t, m.a.State)
 	deleter.time = 50
 	m.changeOld(func(n *named1) { n.Name = "of a" })
 	m.changeNext(func(n *next) { n.Name = "of b" })
-	reported := m.a.join(t, m.b.state)
+	reported := m.a.join(t, m.b.State)
 	require.Len(t, reported, 1)
 	require.Equal(t, fieldwise.Region("a"), reported[0].Loser.Version.Origin.Region, "under lww")
-	m.a.merger = m.b.merger // the deploy
-	require.Empty(t, m.a.join(t, m.b.state), "nothing is reported anew")
+	m.a.Merger = m.b.Merger // the deploy
+	require.Empty(t, m.a.join(t, m.b.State), "nothing is reported anew")
 	_, err := release[named1](t, deleter).Delete(ctx(), key)
 	require.NoError(t, err)
 	var dropped []fieldwise.Region
-	for _, c := range m.a.join(t, deleter.state) {
+	for _, c := range m.a.join(t, deleter.State) {
 		require.Equal(t, fieldwise.ConflictDelete, c.Kind)
 		dropped = append(dropped, c.Loser.Version.Origin.Region)
 	}
@@ -379,7 +379,7 @@ func TestMixedReleasesWithAMaximum(t *testing.T) {
 	m.drifts(none, []string{"best former 1 k"})
 	require.Len(t, reports, 1)
 	require.Equal(t, fieldwise.ConflictMechanism, reports[0].Kind)
-	site := newStepped(m.b.merger, "b", 1)
+	site := newStepped(m.b.Merger, "b", 1)
 	_, err := release[next](t, site).Create(ctx(), key, next{Best: 1})
 	require.NoError(t, err)
 	require.Equal(t, []string{"best kind 1 k"}, driftOf[old](t, site), "there is none that it reads")
@@ -722,7 +722,7 @@ func TestAChangeInStepsIsSeenByAll(t *testing.T) {
 	require.Equal(t, three{"3"}, got)
 	require.Equal(t, []string{"age unknown 1 k"}, driftOf[three](t, m.b))
 	change(t, last, func(v *three) { v.Years = "4" })
-	m.a.join(t, m.b.state)
+	m.a.join(t, m.b.State)
 	after, err := old.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Equal(t, both{3, "4"}, after) // release 2 reads the new field

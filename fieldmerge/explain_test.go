@@ -51,13 +51,13 @@ func conflicted(t *testing.T, s *fieldmerge.Schema[profile], mine, theirs profil
 	b, db := on(t, s, "us")
 	_, err := da.Create(ctx(), key, profile{Name: "Asha", Phone: "111", City: "Pune", Plan: "basic"})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	b.time = 5000 << 16 // four milliseconds and more are between the two
 	for d, to := range map[*fieldmerge.Domain[profile]]profile{da: mine, db: theirs} {
 		_, err = d.Update(ctx(), key, func(p *profile) error { *p = to; return nil })
 		require.NoError(t, err)
 	}
-	a.join(t, b.state)
+	a.join(t, b.State)
 	return a, da
 }
 
@@ -116,7 +116,7 @@ func TestExplainTellsOfPoliciesThatFailAndShapesThatHide(t *testing.T) {
 	a, b := newSite(t, s, "a"), newSite(t, s, "b")
 	a.create(1, doc{"n": doc{"x": int64(1)}, "empty": doc{}, "m": doc{"y": true}})
 	b.create(9, doc{"n": int64(5)})
-	a.take(b.state)
+	a.take(b.State)
 	e, err = a.domain.Explain(ctx(), key)
 	require.NoError(t, err)
 	text := e.String()
@@ -155,11 +155,11 @@ func TestResolveSettlesAConflictOnce(t *testing.T) {
 		siblings, err := d.Siblings(ctx(), key, c.path)
 		require.NoError(t, err)
 		require.Equal(t, []fieldmerge.Sibling[any]{{Version: receipt.Version(), Value: c.want, Shown: true}}, siblings, name)
-		state := site.state
+		state := site.State
 		receipt, err = d.Resolve(ctx(), key, c.path, fieldmerge.KeepShown())
 		require.NoError(t, err)
 		require.True(t, receipt.IsZero(), "there is nothing left to settle")
-		require.Equal(t, state, site.state)
+		require.Equal(t, state, site.State)
 	}
 	_, d := conflicted(t, s, mine, theirs)
 	_, err := d.Resolve(ctx(), key, "phone", fieldmerge.KeepVersion(version(7, "eu")))
@@ -178,13 +178,13 @@ func TestResolveUnderATokenLeavesWhatCameSince(t *testing.T) {
 	_, token, err := d.Read(ctx(), key)
 	require.NoError(t, err)
 	third, d3 := on(t, s, "za")
-	third.join(t, site.state)
+	third.join(t, site.State)
 	third.time = 9000 << 16
 	_, err = d3.Update(ctx(), key, func(p *profile) error { p.Phone = "444"; return nil })
 	require.NoError(t, err)
-	before := site.state
+	before := site.State
 	site.join(t, third.delta)
-	require.NotEqual(t, before, site.state)
+	require.NotEqual(t, before, site.State)
 	_, err = d.Resolve(ctx(), key, "phone", fieldmerge.KeepVersion(version(2, "eu")), fieldmerge.IfMatch(token))
 	require.ErrorIs(t, err, fieldmerge.ErrSibling, "the third region's write replaced both")
 	_, err = d.Resolve(ctx(), key, "phone", fieldmerge.KeepValue("555"), fieldmerge.IfMatch(token))
@@ -199,7 +199,7 @@ func TestResolveSettlesAShape(t *testing.T) {
 	a, b := newSite(t, s, "a"), newSite(t, s, "b")
 	a.create(1, doc{"n": doc{"x": int64(1)}})
 	b.create(9, doc{"n": int64(5)})
-	a.take(b.state)
+	a.take(b.State)
 	_, err := a.domain.Resolve(ctx(), key, "n", fieldmerge.KeepShown())
 	require.NoError(t, err)
 	a.shows(doc{"n": int64(5)})

@@ -32,7 +32,7 @@ func TestMaxAndMinShowTheLargestAndTheSmallest(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, device{Seen: time.UnixMilli(10).UTC(), Best: -5, Price: ptr(2.5), Rev: "b", Each: map[string]int64{"x": 1}})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	a.time = 1000
 	update := func(d *fieldmerge.Domain[device], to device) {
 		_, err := d.Update(ctx(), key, func(p *device) error { *p = to; return nil })
@@ -40,24 +40,24 @@ func TestMaxAndMinShowTheLargestAndTheSmallest(t *testing.T) {
 	}
 	update(da, device{Seen: time.UnixMilli(20).UTC(), Best: 300, Price: ptr(2.0), Rev: "ba", Each: map[string]int64{"x": 2}})
 	update(db, device{Seen: time.UnixMilli(30).UTC(), Best: 40, Price: ptr(-1.0), Rev: "c", Each: map[string]int64{"x": 5, "y": 1}})
-	state := a.state
-	require.Empty(t, a.join(t, b.state), "that the others do not show is what the fields mean")
+	state := a.State
+	require.Empty(t, a.join(t, b.State), "that the others do not show is what the fields mean")
 	require.Empty(t, b.join(t, state))
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	want := device{Seen: time.UnixMilli(30).UTC(), Best: 300, Price: ptr(-1.0), Rev: "c", Each: map[string]int64{"x": 5, "y": 1}}
 	for _, d := range []*fieldmerge.Domain[device]{da, db} {
 		got, err := d.Get(ctx(), key)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
-	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.state, state, b.delta))
+	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.State, state, b.delta))
 }
 
 func TestMaxAndMinGoInOneDirection(t *testing.T) {
 	site, d := on(t, deviceSchema(t), "a")
 	_, err := d.Create(ctx(), key, device{Best: 7, Price: ptr(2.0)})
 	require.NoError(t, err)
-	state := site.state
+	state := site.State
 	for _, change := range []func(*device){
 		func(p *device) { p.Best = 6 },
 		func(p *device) { p.Best = 0 },
@@ -66,7 +66,7 @@ func TestMaxAndMinGoInOneDirection(t *testing.T) {
 		_, err := d.Update(ctx(), key, func(p *device) error { change(p); return nil })
 		require.ErrorIs(t, err, fieldmerge.ErrField)
 		require.ErrorIs(t, err, fieldmerge.ErrDirection)
-		require.Equal(t, state, site.state)
+		require.Equal(t, state, site.State)
 	}
 	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"best": 5}})
 	require.EqualError(t, err, `d: patch "k": field "best": fieldmerge: the field goes in one direction: 5 is written, and the max is 7`)
@@ -83,12 +83,12 @@ func TestAnUnsetOfAMaxThatAConcurrentWriteHidesIsReported(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, device{Price: ptr(5.0)})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Patch(ctx(), key, fieldmerge.Patch{Unset: []string{"price"}})
 	require.NoError(t, err)
 	_, err = db.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"price": 4.0}})
 	require.NoError(t, err)
-	found := b.join(t, a.state)
+	found := b.join(t, a.State)
 	require.Len(t, found, 1)
 	require.Equal(t, "price", found[0].Field)
 	require.Nil(t, found[0].Loser.Value)
@@ -106,14 +106,14 @@ func TestASmallerMaxThatADeleteDropsIsReported(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, device{Best: 3})
 	require.NoError(t, err)
-	first := a.state
+	first := a.State
 	_, err = da.Delete(ctx(), key)
 	require.NoError(t, err)
 	_, err = db.Create(ctx(), key, device{Best: 1})
 	require.NoError(t, err)
-	mine := b.state
+	mine := b.State
 	require.Empty(t, b.join(t, first))
-	for site, arrives := range map[*stepped][]byte{a: mine, b: a.state} {
+	for site, arrives := range map[*stepped][]byte{a: mine, b: a.State} {
 		found := site.join(t, arrives)
 		require.Len(t, found, 1)
 		require.Equal(t, fieldwise.ConflictDelete, found[0].Kind)
@@ -129,12 +129,12 @@ func TestAMaxUnderATokenThatWasOvertakenIsNoConflict(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, device{Best: 1})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	read, token, err := da.Read(ctx(), key)
 	require.NoError(t, err)
 	_, err = db.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"best": 9}})
 	require.NoError(t, err)
-	a.join(t, b.state)
+	a.join(t, b.State)
 	read.Best, read.Name = 5, "x"
 	_, err = da.Put(ctx(), key, token, read)
 	require.NoError(t, err)
@@ -162,9 +162,9 @@ func TestOneNameUnderTwoKindsKeepsBoth(t *testing.T) {
 	c, dc := on(t, mindful, "c")
 	_, err = da.Create(ctx(), key, before{Best: 5})
 	require.NoError(t, err)
-	found := b.join(t, a.state)
+	found := b.join(t, a.State)
 	require.Empty(t, found, "nothing was there before")
-	c.join(t, a.state)
+	c.join(t, a.State)
 	got, err := db.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Zero(t, got.Best)
@@ -184,12 +184,12 @@ func TestOneNameUnderTwoKindsKeepsBoth(t *testing.T) {
 	require.NoError(t, err)
 	_, err = da.Update(ctx(), key, func(p *before) error { p.Best = 4; return nil })
 	require.NoError(t, err)
-	state := a.state
+	state := a.State
 	for site, want := range map[*stepped]struct {
 		from          []byte
 		value, reason string
 	}{
-		a: {b.state, "\x03", "written as max, and the schema here reads one value"},
+		a: {b.State, "\x03", "written as max, and the schema here reads one value"},
 		b: {state, "\x04", "written as one value, and the schema here reads max"},
 	} {
 		found := site.join(t, want.from)
@@ -200,7 +200,7 @@ func TestOneNameUnderTwoKindsKeepsBoth(t *testing.T) {
 		require.Equal(t, want.reason, found[0].Reason)
 		require.Empty(t, site.join(t, want.from), "once")
 	}
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	wasOld, err := da.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Equal(t, 4, wasOld.Best)

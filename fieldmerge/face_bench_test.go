@@ -119,7 +119,7 @@ func faces(b require.TestingT) []face {
 		turn = other(turn)
 		return map[string]any{"email": turn}
 	}
-	full, email := site.state, []byte(nil)
+	full, email := site.State, []byte(nil)
 	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Set: patch()})
 	require.NoError(b, err)
 	email = site.delta
@@ -137,7 +137,7 @@ func faces(b require.TestingT) []face {
 			v.Email = other(v.Email)
 			must(d.Put(ctx(), key, token, v))
 		}, 0},
-		{"Create", both, func() { empty.state = nil; must(fresh.Create(ctx(), key, v)) }, 0},
+		{"Create", both, func() { empty.State = nil; must(fresh.Create(ctx(), key, v)) }, 0},
 		{"Conflicts", both, func() { must(s.Merger().Conflicts(nil, full, email)) }, 0},
 		{"nested_Update", bothNested, func() {
 			must(n.Update(ctx(), key, func(v *Nested) error { v.Prefs["email"] = other(v.Prefs["email"]); return nil }))
@@ -206,13 +206,13 @@ func BenchmarkFaceOf(b *testing.B) {
 func TestFacesDoWhatIsMeasured(t *testing.T) {
 	site, d := benchDomain(t, contact())
 	for _, name := range benchNames {
-		require.Contains(t, string(site.state), name)
+		require.Contains(t, string(site.State), name)
 	}
-	size := len(site.state)
+	size := len(site.State)
 	for range 3 {
 		receipt, err := d.Update(ctx(), key, func(c *Contact) error { c.Email = other(c.Email); return nil })
 		require.NoError(t, err)
 		require.NotEqual(t, fieldwise.Receipt{}, receipt)
 	}
-	require.Len(t, site.state, size)
+	require.Len(t, site.State, size)
 }

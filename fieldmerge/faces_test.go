@@ -57,7 +57,7 @@ func TestPropertyStructsAndDocumentsAreStoredAlike(t *testing.T) {
 			f := faces[rapid.IntRange(0, len(faces)-1).Draw(t, "region")]
 			if rapid.IntRange(0, 2).Draw(t, "step") == 0 {
 				from := faces[rapid.IntRange(0, len(faces)-1).Draw(t, "from")]
-				arrives := from.typed.state
+				arrives := from.typed.State
 				if len(deltas) > 0 && rapid.Bool().Draw(t, "delta") {
 					arrives = deltas[rapid.IntRange(0, len(deltas)-1).Draw(t, "which")]
 				}
@@ -67,7 +67,7 @@ func TestPropertyStructsAndDocumentsAreStoredAlike(t *testing.T) {
 			} else if f.step(t) {
 				deltas = append(deltas, f.typed.delta)
 			}
-			require.Equal(t, f.plain.state, f.typed.state)
+			require.Equal(t, f.plain.State, f.typed.State)
 			f.showsAlike(t)
 		}
 	})
@@ -212,13 +212,13 @@ func TestPropertyUpdateIsThePatchOfASlowDiff(t *testing.T) {
 		if rapid.Bool().Draw(t, "create") {
 			_, err := db.Create(ctx(), key, drawStruct(t, Wider{}, false))
 			require.NoError(t, err)
-			b.join(t, a.state)
-			a.join(t, b.state)
+			b.join(t, a.State)
+			a.join(t, b.State)
 		} else {
-			b.join(t, a.state)
+			b.join(t, a.State)
 		}
 		for range rapid.IntRange(1, 4).Draw(t, "steps") {
-			other.state, other.time = a.state, a.time
+			other.State, other.time = a.State, a.time
 			shown, err := da.Get(ctx(), key)
 			require.NoError(t, err)
 			receipt, err := da.Update(ctx(), key, func(p *Wider) error { *p = cloneStruct(shown); return nil })
@@ -231,7 +231,7 @@ func TestPropertyUpdateIsThePatchOfASlowDiff(t *testing.T) {
 			want, err := dother.Patch(ctx(), key, patchOf(shown, to))
 			require.NoError(t, err)
 			require.Equal(t, want, receipt)
-			require.Equal(t, other.state, a.state)
+			require.Equal(t, other.State, a.State)
 			got, err := da.Get(ctx(), key)
 			require.NoError(t, err)
 			require.Equal(t, to, got)
@@ -244,8 +244,8 @@ func TestPropertyUpdateIsThePatchOfASlowDiff(t *testing.T) {
 			_, err = db.Update(ctx(), key, func(p *Wider) error { *p = theirs; return nil })
 			require.NoError(t, err)
 			if rapid.Bool().Draw(t, "meet") {
-				mine := a.state
-				a.join(t, b.state)
+				mine := a.State
+				a.join(t, b.State)
 				b.join(t, mine)
 			}
 		}

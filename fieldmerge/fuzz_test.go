@@ -36,7 +36,7 @@ func fuzzSeeds(t require.TestingT, schema *fieldmerge.DocumentSchema) (seeds [][
 		d, err := fieldmerge.OpenDocuments(s, "d", schema)
 		require.NoError(t, err)
 		require.NoError(t, f(d))
-		seeds = append(seeds, s.delta, s.state)
+		seeds = append(seeds, s.delta, s.State)
 	}
 	use(a, func(d *fieldmerge.Documents) error {
 		_, err := d.Create(ctx, key, map[string]any{"a": 1, "": "x", "address-long": map[string]any{"x": []any{nil}}, "e.c": map[string]any{}})
@@ -46,13 +46,13 @@ func fuzzSeeds(t require.TestingT, schema *fieldmerge.DocumentSchema) (seeds [][
 		_, err := d.Create(ctx, key, map[string]any{"address-long": 2, "n": map[string]any{"x": bytes.Repeat([]byte("v"), 300)}})
 		return err
 	})
-	b.join(t, a.state)
+	b.join(t, a.State)
 	use(b, func(d *fieldmerge.Documents) error {
 		_, err := d.Patch(ctx, key, fieldmerge.Patch{Set: map[string]any{"n.x": 7}, Unset: []string{"a"}})
 		return err
 	})
 	use(a, func(d *fieldmerge.Documents) error { _, err := d.Delete(ctx, key); return err })
-	a.join(t, b.state)
+	a.join(t, b.State)
 	use(a, func(d *fieldmerge.Documents) error { _, err := d.Create(ctx, key, nil); return err })
 	seeds = append(seeds, mechanismSeeds(t)...)
 	return append(seeds, nil, []byte{1, 0xc4, 0}, []byte{1, 0xc6, 0xff, 0xff, 0xff, 0xff}, []byte{2, 0xc4, 0})
@@ -78,7 +78,7 @@ func mechanismSeeds(t require.TestingT) (seeds [][]byte) {
 		return nil
 	})
 	require.NoError(t, err)
-	seeds = append(seeds, site.state)
+	seeds = append(seeds, site.State)
 	site.origin.Incarnation = 2
 	_, err = d.Update(ctx(), key, func(v *everyMechanism) error {
 		v.Sum.Reset()
@@ -88,7 +88,7 @@ func mechanismSeeds(t require.TestingT) (seeds [][]byte) {
 		return nil
 	})
 	require.NoError(t, err)
-	return append(seeds, site.delta, site.state)
+	return append(seeds, site.delta, site.State)
 }
 
 // On any bytes nothing panics and little is allocated; what passes the check obeys the
@@ -159,11 +159,11 @@ func FuzzMergeRecord(f *testing.F) {
 
 // readBack renders the state and writes to it; neither may panic.
 func readBack(t *testing.T, schema *fieldmerge.DocumentSchema, state []byte) {
-	d, err := fieldmerge.OpenDocuments(&region{state: state}, "d", schema)
+	d, err := fieldmerge.OpenDocuments(&region{State: state}, "d", schema)
 	require.NoError(t, err)
 	_, _ = d.Get(context.Background(), key)
 	s := newStepped(schema.Merger(), "zz", 9)
-	s.state, s.time = state, fieldwise.MaxTimestamp-1
+	s.State, s.time = state, fieldwise.MaxTimestamp-1
 	d, err = fieldmerge.OpenDocuments(s, "d", schema)
 	require.NoError(t, err)
 	_, _ = d.Upsert(context.Background(), key, setting(map[string]any{"n": map[string]any{"x": 1}, "address-long": nil}))

@@ -71,7 +71,7 @@ func TestAListOfStructsMergesFieldByField(t *testing.T) {
 	require.Equal(t, first.Lines[1].Note, read.Lines[1].Note)
 	require.Equal(t, first.People, read.People)
 	require.Equal(t, first.Rooms, read.Rooms)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Update(ctx(), key, func(o *order) error {
 		o.Lines[0].Count.Inc(3)
 		o.Lines[0].Tags = append(o.Lines[0].Tags, "green")
@@ -92,11 +92,11 @@ func TestAListOfStructsMergesFieldByField(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	state := a.state
-	a.join(t, b.state)
+	state := a.State
+	a.join(t, b.State)
 	b.join(t, state)
-	require.Equal(t, a.state, b.state)
-	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.state, state, a.delta, b.delta))
+	require.Equal(t, a.State, b.State)
+	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.State, state, a.delta, b.delta))
 	for _, d := range []*fieldmerge.Domain[order]{da, db} {
 		v, err := d.Get(ctx(), key)
 		require.NoError(t, err)
@@ -171,7 +171,7 @@ func TestStructsAndDocumentsHaveOneFormOfLists(t *testing.T) {
 	require.NoError(t, err)
 	_, err = untyped.Create(ctx(), key, map[string]any{"people": []any{doc{"id": 1, "name": "a"}, doc{"id": 2, "name": "b"}}})
 	require.NoError(t, err)
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 }
 
 func TestListsOfStructsThatAreNone(t *testing.T) {
@@ -208,7 +208,7 @@ func TestAMapOfListsOfStructs(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err = da.Create(ctx(), key, record{M: map[string][]guest{"x.y": {{ID: 1, Name: "a"}, {ID: 2}}, "none": nil, "empty": {}}})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Update(ctx(), key, func(r *record) error { r.M["x.y"][0].Name = "b"; r.M["z"] = []guest{{ID: 9}}; return nil })
 	require.NoError(t, err)
 	_, err = db.Update(ctx(), key, func(r *record) error {
@@ -217,7 +217,7 @@ func TestAMapOfListsOfStructs(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	a.join(t, b.state)
+	a.join(t, b.State)
 	v, err := da.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Equal(t, record{M: map[string][]guest{"x.y": {{ID: 1, Name: "b"}, {ID: 2}, {ID: 3, Name: "c"}}, "z": {{ID: 9}}}}, v)

@@ -44,7 +44,7 @@ func states(t *rapid.T, m fieldwise.Merger, doc func([]byte) flat, act func(*wor
 		all = append(all, x.delta)
 	}
 	for _, r := range w.regions {
-		all = append(all, r.state)
+		all = append(all, r.State)
 	}
 	return all
 }
@@ -101,7 +101,7 @@ func TestLawsOfRecords(t *testing.T) {
 		a := &fieldActs{schema: schema, reads: make(map[int][]map[string]any)}
 		setBig := func(r *region, n int) {
 			name := rapid.SampledFrom([]string{"a", "address", "addresses"}).Draw(t, "name")
-			upsert(t, r, map[string]any{name: strings.Repeat("v", n), "state": bytes.Clone(r.state)})
+			upsert(t, r, map[string]any{name: strings.Repeat("v", n), "state": bytes.Clone(r.State)})
 		}
 		obeysLaws(t, schema.Merger(), states(t, schema.Merger(), docOf(t, schema), a.act, setBig, func(r *region) {
 			crowdInto(r, func(r *region) { upsert(t, r, map[string]any{"a": r.origin.Incarnation}) })
@@ -111,15 +111,15 @@ func TestLawsOfRecords(t *testing.T) {
 
 // crowdInto lets many incarnations write without knowing of each other.
 func crowdInto(r *region, write func(*region)) {
-	all := r.state
+	all := r.State
 	r.w.crowds++
 	for i := range uint64(70) {
-		alone := &region{w: r.w, origin: fieldwise.Origin{Region: r.origin.Region, Incarnation: 1000*r.w.crowds + i}, state: r.state}
+		alone := &region{w: r.w, origin: fieldwise.Origin{Region: r.origin.Region, Incarnation: 1000*r.w.crowds + i}, State: r.State}
 		alone.w = &world{t: r.w.t, merger: r.w.merger, doc: r.w.doc}
 		write(alone)
-		all = join(r.w.t, r.w.merger, all, alone.state)
+		all = join(r.w.t, r.w.merger, all, alone.State)
 	}
-	r.state = all
+	r.State = all
 }
 
 func TestLawsOfRegisters(t *testing.T) {
@@ -132,7 +132,7 @@ func TestLawsOfRegisters(t *testing.T) {
 		require.NoError(t, err)
 	}
 	histories(t, 1000, 5000, func(t *rapid.T) {
-		setBig := func(r *region, n int) { put(t, r, append(bytes.Clone(r.state), make([]byte, n)...)) }
+		setBig := func(r *region, n int) { put(t, r, append(bytes.Clone(r.State), make([]byte, n)...)) }
 		doc := func([]byte) flat { return nil }
 		obeysLaws(t, m, states(t, m, doc, anyWholeActs, setBig, func(r *region) { crowdInto(r, func(r *region) { put(t, r, r.origin.Incarnation) }) }))
 	})
@@ -179,9 +179,9 @@ func TestLawsHoldByCheckLaws(t *testing.T) {
 				_, err = d.Upsert(ctx, key, setting(map[string]any{"a": rng.IntN(3), "n": map[string]any{"x": rng.IntN(2)}}))
 			}
 			require.True(t, expected(err), err)
-			samples = append(samples, r.state)
+			samples = append(samples, r.State)
 			if o := regions[rng.IntN(3)]; rng.IntN(2) == 0 {
-				r.join(t, o.state)
+				r.join(t, o.State)
 			}
 		}
 	}

@@ -36,19 +36,19 @@ func inTwoRegions(t *testing.T, s *fieldmerge.DocumentSchema, from doc, inA, inB
 	b, db := documentsOn(t, s, "b")
 	_, err := da.Create(ctx(), key, from)
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	b.time += 1000
 	_, err = da.Update(ctx(), key, func(d map[string]any) error { inA(d); return nil })
 	require.NoError(t, err)
 	_, err = db.Update(ctx(), key, func(d map[string]any) error { inB(d); return nil })
 	require.NoError(t, err)
-	state := a.state
-	reports := a.join(t, b.state)
+	state := a.State
+	reports := a.join(t, b.State)
 	b.join(t, state)
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	shown, err := da.Get(ctx(), key)
 	require.NoError(t, err)
-	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.state, state, a.delta, b.delta))
+	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.State, state, a.delta, b.delta))
 	return shown, reports
 }
 
@@ -99,7 +99,7 @@ func TestAnObjectThatComesAgainHasWhatItIsGiven(t *testing.T) {
 	b, db := documentsOn(t, s, "b")
 	_, err := da.Create(ctx(), key, doc{"l": objects(doc{"id": "p", "name": "x"}, doc{"id": "q"})})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	set := func(d *fieldmerge.Documents, list ...any) {
 		t.Helper()
 		_, err := d.Patch(ctx(), key, fieldmerge.Patch{Set: doc{"l": list}})
@@ -107,7 +107,7 @@ func TestAnObjectThatComesAgainHasWhatItIsGiven(t *testing.T) {
 	}
 	set(da, doc{"id": "q"})
 	set(db, doc{"id": "p", "name": "y"}, doc{"id": "q"}) // in an object that is no more
-	a.join(t, b.state)
+	a.join(t, b.State)
 	set(da, doc{"id": "q"}, doc{"id": "p", "size": 1})
 	shown, err := da.Get(ctx(), key)
 	require.NoError(t, err)
@@ -286,14 +286,14 @@ func TestPropertyShapesAreReadAsTheyWereWritten(t *testing.T) {
 					require.ErrorIs(t, err, fieldwise.ErrNotFound)
 				}
 			case k < 5:
-				to := drawShapes(t)
-				var was doc
+				drawn, all := drawShapes(t), rapid.Bool().Draw(t, "all")
+				var was, to doc
 				_, err := d.Upsert(ctx(), key, func(now map[string]any) error {
 					was = maps.Clone(now)
-					if rapid.Bool().Draw(t, "all") {
+					if all {
 						clear(now)
 					}
-					maps.Copy(now, to)
+					maps.Copy(now, drawn)
 					to = now
 					return nil
 				})
@@ -304,19 +304,19 @@ func TestPropertyShapesAreReadAsTheyWereWritten(t *testing.T) {
 			case len(states) > 0:
 				site.join(t, states[rapid.IntRange(0, len(states)-1).Draw(t, "state")])
 			}
-			states = append(states, slices.Clone(site.state), slices.Clone(site.delta))
+			states = append(states, slices.Clone(site.State), slices.Clone(site.delta))
 		}
 		for range 2 {
 			for _, site := range sites {
 				for _, other := range sites {
-					site.join(t, other.state)
+					site.join(t, other.State)
 				}
 			}
 		}
-		require.Equal(t, sites[0].state, sites[1].state)
-		require.Equal(t, sites[0].state, sites[2].state)
+		require.Equal(t, sites[0].State, sites[1].State)
+		require.Equal(t, sites[0].State, sites[2].State)
 		obeysLaws(t, schema.Merger(), states)
-		if len(sites[0].state) > 0 {
+		if len(sites[0].State) > 0 {
 			shown, err := all[0].Get(ctx(), key)
 			if err == nil {
 				_, err = all[0].Update(ctx(), key, func(map[string]any) error { return nil })
@@ -337,7 +337,7 @@ func TestAnObjectThatIsRemovedWhileItIsMovedIsGone(t *testing.T) {
 	b, db := documentsOn(t, s, "b")
 	_, err := da.Create(ctx(), key, was)
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Update(ctx(), key, func(d map[string]any) error { d["l"] = d["l"].([]any)[1:]; return nil })
 	require.NoError(t, err)
 	_, err = db.Update(ctx(), key, func(d map[string]any) error {
@@ -346,7 +346,7 @@ func TestAnObjectThatIsRemovedWhileItIsMovedIsGone(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	a.join(t, b.state)
+	a.join(t, b.State)
 	shows := func(want ...any) {
 		t.Helper()
 		shown, err := da.Get(ctx(), key)

@@ -45,84 +45,106 @@ func drawValues(t *rapid.T) []string {
 	return rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0, 4).Draw(t, "values")
 }
 
-// change does one or a few things to the fields.
-func (m *mechanisms) change(t *rapid.T) {
+// drawMechanismChange draws one or a few things to do to the fields.
+func drawMechanismChange(t *rapid.T) func(m *mechanisms) {
+	var all []func(m *mechanisms)
 	for range rapid.IntRange(1, 3).Draw(t, "changes") {
 		v := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "value")
 		n := rapid.IntRange(0, 3).Draw(t, "n")
-		switch rapid.IntRange(0, 15).Draw(t, "field") {
-		case 0:
-			m.One = v
-		case 1:
-			m.Top += n
-		case 2:
-			if low := -n; m.Low == nil || *m.Low > low {
-				m.Low = &low
-			}
-		case 3:
-			m.Up.Inc(uint64(n))
-		case 4:
-			m.Sum.Inc(uint64(n))
-		case 5:
-			m.Sum.Dec(uint64(n))
-		case 6:
-			m.Sum.Reset()
-		case 7:
-			m.N -= int64(n)
-		case 8:
-			m.Tags.Add(v)
-		case 9:
-			m.Tags.Remove(v)
-		case 10:
-			m.Tags.Clear()
-		case 11:
-			m.Seen.Add(n)
-		case 12:
-			m.Set = drawValues(t)
-		case 13:
-			if m.On.Enable(); n > 1 {
-				m.On.Disable()
-			}
-		case 14:
-			m.List = drawValues(t)
-			if n == 0 {
-				m.List = nil
-			}
-		case 15:
-			if m.Map == nil || n == 0 {
-				m.Map = make(map[string][]string)
-			}
-			m.Map[v] = drawValues(t)
+		field := rapid.IntRange(0, 15).Draw(t, "field")
+		var values []string
+		if field == 12 || field >= 14 {
+			values = drawValues(t)
+		}
+		all = append(all, func(m *mechanisms) { m.change(field, v, n, slices.Clone(values)) })
+	}
+	return func(m *mechanisms) {
+		for _, change := range all {
+			change(m)
 		}
 	}
 }
 
-func (e *everyMechanism) change(t *rapid.T) {
-	key := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "key")
-	switch rapid.IntRange(0, 9).Draw(t, "where") {
-	case 0, 1:
-		e.mechanisms.change(t)
+func (m *mechanisms) change(field int, v string, n int, values []string) {
+	switch field {
+	case 0:
+		m.One = v
+	case 1:
+		m.Top += n
 	case 2:
-		e.In.change(t)
-	case 3, 4:
-		if e.Each == nil {
-			e.Each = make(map[string]mechanisms)
+		if low := -n; m.Low == nil || *m.Low > low {
+			m.Low = &low
 		}
-		m := e.Each[key]
-		m.change(t)
-		e.Each[key] = m
+	case 3:
+		m.Up.Inc(uint64(n))
+	case 4:
+		m.Sum.Inc(uint64(n))
 	case 5:
-		delete(e.Each, key)
+		m.Sum.Dec(uint64(n))
 	case 6:
-		e.All = slices.DeleteFunc(e.All, func(m keyedMechanisms) bool { return m.ID == key })
+		m.Sum.Reset()
 	case 7:
-		slices.Reverse(e.All)
-	default:
-		i := slices.IndexFunc(e.All, func(m keyedMechanisms) bool { return m.ID == key })
-		if i < 0 {
-			e.All, i = append(e.All, keyedMechanisms{ID: key}), len(e.All)
+		m.N -= int64(n)
+	case 8:
+		m.Tags.Add(v)
+	case 9:
+		m.Tags.Remove(v)
+	case 10:
+		m.Tags.Clear()
+	case 11:
+		m.Seen.Add(n)
+	case 12:
+		m.Set = values
+	case 13:
+		if m.On.Enable(); n > 1 {
+			m.On.Disable()
 		}
-		e.All[i].change(t)
+	case 14:
+		m.List = values
+		if n == 0 {
+			m.List = nil
+		}
+	case 15:
+		if m.Map == nil || n == 0 {
+			m.Map = make(map[string][]string)
+		}
+		m.Map[v] = values
+	}
+}
+
+func drawChangeOfEvery(t *rapid.T) func(e *everyMechanism) {
+	key := rapid.SampledFrom([]string{"x", "y"}).Draw(t, "key")
+	where := rapid.IntRange(0, 9).Draw(t, "where")
+	change := func(*mechanisms) {}
+	if where < 5 || where > 7 {
+		change = drawMechanismChange(t)
+	}
+	return func(e *everyMechanism) {
+		switch where {
+		case 0, 1:
+			change(&e.mechanisms)
+		case 2:
+			change(&e.In)
+		case 3, 4:
+			if e.Each == nil {
+				e.Each = make(map[string]mechanisms)
+			}
+			m := e.Each[key]
+			change(&m)
+			e.Each[key] = m
+		case 5:
+			delete(e.Each, key)
+		case 6:
+			e.All = slices.DeleteFunc(e.All, func(m keyedMechanisms) bool { return m.ID == key })
+		case 7:
+			slices.Reverse(e.All)
+		default:
+			i := slices.IndexFunc(e.All, func(m keyedMechanisms) bool { return m.ID == key })
+			if i < 0 {
+				e.All, i = append(e.All, keyedMechanisms{ID: key}), len(e.All)
+			}
+			change(&e.All[i].mechanisms)
+		}
 	}
 }
 
@@ -158,12 +180,13 @@ func TestPropertyMechanismsObeyTheLawsAndConverge(t *testing.T) {
 			case k == 1: // restored, and under a fresh incarnation
 				site.origin.Incarnation += 10
 			case k < 12:
-				_, err := d.Upsert(ctx(), key, func(v *everyMechanism) error { v.change(t); return nil })
+				change := drawChangeOfEvery(t)
+				_, err := d.Upsert(ctx(), key, func(v *everyMechanism) error { change(v); return nil })
 				require.NoError(t, err)
 			default:
 				site.join(t, rapid.SampledFrom(states).Draw(t, "state"))
 			}
-			states = append(states, slices.Clone(site.state), slices.Clone(site.delta))
+			states = append(states, slices.Clone(site.State), slices.Clone(site.delta))
 		}
 		obeysLaws(t, schema.Merger(), states)
 		for range 2 {
@@ -172,12 +195,12 @@ func TestPropertyMechanismsObeyTheLawsAndConverge(t *testing.T) {
 					site.join(t, state)
 				}
 				for _, other := range sites {
-					site.join(t, other.state)
+					site.join(t, other.State)
 				}
 			}
 		}
-		require.Equal(t, sites[0].state, sites[1].state)
-		require.Equal(t, sites[0].state, sites[2].state)
+		require.Equal(t, sites[0].State, sites[1].State)
+		require.Equal(t, sites[0].State, sites[2].State)
 		var shown [2]everyMechanism
 		for i := range shown {
 			v, err := all[i].Get(ctx(), key)
@@ -187,12 +210,12 @@ func TestPropertyMechanismsObeyTheLawsAndConverge(t *testing.T) {
 			shown[i] = v
 		}
 		for i := range shown { // and what is shown can be written anew, which changes nothing
-			before := sites[i].state
+			before := sites[i].State
 			_, err := all[i].Update(ctx(), key, func(*everyMechanism) error { return nil })
 			if err != nil {
 				require.ErrorIs(t, err, fieldwise.ErrNotFound)
 			}
-			require.Equal(t, before, sites[i].state)
+			require.Equal(t, before, sites[i].State)
 			require.Equal(t, text(t, shown[0]), text(t, shown[i]))
 		}
 	})

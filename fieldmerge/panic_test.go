@@ -60,7 +60,7 @@ func TestAPanicOfACustomFunctionIsAPolicyError(t *testing.T) {
 	b.time++
 	_, err = db.Create(ctx(), key, record{Plan: "tin"})
 	require.NoError(t, err)
-	found := a.join(t, b.state)
+	found := a.join(t, b.State)
 	require.Len(t, found, 1)
 	require.Equal(t, fieldwise.ConflictPolicy, found[0].Kind)
 	require.Equal(t, "policy custom=plan panicked: assignment to entry in nil map", found[0].Reason)

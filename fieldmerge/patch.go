@@ -56,7 +56,7 @@ func (d *Documents) Patch(ctx context.Context, key string, p Patch, options ...W
 	if err := p.check(); err != nil {
 		return fieldwise.Receipt{}, d.fail("patch", key, err)
 	}
-	return d.update(ctx, "patch", key, options, func(rec record) (update, error) {
+	return d.update(ctx, "patch", key, options, func(rec *record) (update, error) {
 		c := make(changes)
 		for path, v := range p.Set {
 			l, err := d.rules.flattenAt(path, v)
@@ -65,7 +65,7 @@ func (d *Documents) Patch(ctx context.Context, key string, p Patch, options ...W
 			}
 			maps.Copy(c, changes(l))
 		}
-		return update{changes: c}, c.replaceMaps(d.rules, rec, p, nil)
+		return update{changes: c}, c.replaceMaps(d.rules, *rec, p, nil)
 	})
 }
 
@@ -76,7 +76,7 @@ func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...W
 	if err := p.check(); err != nil {
 		return fieldwise.Receipt{}, d.fail("patch", key, err)
 	}
-	return d.update(ctx, "patch", key, options, func(rec record) (update, error) {
+	return d.update(ctx, "patch", key, options, func(rec *record) (update, error) {
 		c := make(changes)
 		var members []string // of groups
 		for path, v := range p.Set {
@@ -101,13 +101,13 @@ func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...W
 				members = append(members, path)
 			}
 		}
-		if err := c.replaceMaps(d.rules, rec, p, members); err != nil {
+		if err := c.replaceMaps(d.rules, *rec, p, members); err != nil {
 			return update{}, err
 		}
 		if len(members) == 0 && !c.unset() {
 			return update{changes: c}, nil // what the record holds makes no difference
 		}
-		rd, err := d.plan.read(d.rules, rec)
+		rd, err := d.plan.read(d.rules, *rec)
 		if err != nil {
 			return update{}, err
 		}

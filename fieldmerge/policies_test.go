@@ -238,7 +238,7 @@ func current(items []item) []item {
 
 // resolves demands that a region shows what the policies, written anew, say.
 func resolves(w *world, r *region, shown structFlat, strategy func(path string) string) {
-	stored := registers(r.state)
+	stored := registers(r.State)
 	for path, items := range stored {
 		items = current(items)
 		if path == created || len(items) == 0 {
@@ -272,7 +272,7 @@ func failsAloud(w *world, r *region, rep report, strategy func(path string) stri
 	if rep.Kind != fieldwise.ConflictUpdate && rep.Kind != fieldwise.ConflictCreate && rep.Kind != fieldwise.ConflictPolicy {
 		return
 	}
-	items := current(registers(r.state)[rep.Field])
+	items := current(registers(r.State)[rep.Field])
 	if !slices.ContainsFunc(items, func(it item) bool { return it.version == rep.Loser.Version }) {
 		return // the record is another one by now
 	}
@@ -326,10 +326,10 @@ func survivalUnderPolicies(t *testing.T, how mode) {
 				}
 			}
 			a.act(w, r)
-			resolves(w, r, structFlat{flat: doc(r.state)}, documentStrategy)
+			resolves(w, r, structFlat{flat: doc(r.State)}, documentStrategy)
 		})
 		w.survival()
-		resolves(w, w.regions[0], structFlat{flat: doc(w.regions[0].state)}, documentStrategy)
+		resolves(w, w.regions[0], structFlat{flat: doc(w.regions[0].State)}, documentStrategy)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 
 // reading is what the policies show of a record, by the places of a plan.
 type reading struct {
+	rec   record
 	slots []found
 	view  *view         // of a record with nested fields; nil where there are none
 	errs  []*FieldError // what cannot be read into the Go struct
@@ -28,7 +29,7 @@ type found struct {
 // read reads a record by a plan. A record without nested fields, as most are, is read in
 // one pass; one with them needs a view, since the shape may hide some.
 func (p *plan) read(r *rules, rec record) (*reading, error) {
-	rd := &reading{slots: make([]found, len(p.places))}
+	rd := &reading{rec: rec, slots: make([]found, len(p.places))}
 	t, fields, err := rec.fields()
 	if err != nil {
 		return nil, err
@@ -137,6 +138,11 @@ func (l *leaf) fill(rd *reading, prefix string, v reflect.Value) {
 	if l.held {
 		bond := &lattice.Bond{Field: l.goName}
 		v, _ := v.Addr().Interface().(crdt.Value)
+		if f.val != nil {
+			if field := rd.rec.largeField(stored.path(prefix), stored.register); field != nil && crdt.HoldLarge(v, field, f.val, bond) {
+				return
+			}
+		}
 		if err := crdt.Hold(v, f.val, bond); err != nil {
 			rd.fail(&l.place, stored, prefix, err)
 			_ = crdt.Hold(v, nil, bond)

@@ -17,8 +17,9 @@ const maxLife = 1 << 53
 // record is a state taken apart: its life, and the bytes of table and fields behind
 // it, or of table and context where the record is deleted.
 type record struct {
-	life uint64
-	rest []byte
+	life  uint64
+	rest  []byte
+	large *lattice.Open // nil, or sets and lists of which rest has a part
 }
 
 func (r record) live() bool { return r.life%2 == 1 }
@@ -61,6 +62,7 @@ var (
 	_ fieldwise.Merger           = Merger{}
 	_ fieldwise.Deleter          = Merger{}
 	_ fieldwise.ConflictReporter = Merger{}
+	_ fieldwise.Opener           = Merger{}
 )
 
 // Name is "fields/1".

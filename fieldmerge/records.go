@@ -15,6 +15,7 @@ import (
 type records struct {
 	name  string
 	store fieldwise.Store
+	open  fieldwise.OpenStore // the store, if it has that power
 	rules *rules
 	face  face
 }
@@ -40,7 +41,8 @@ func openRecords(host fieldwise.Host, name string, r *rules, f face) (records, e
 	if err != nil {
 		return records{}, failOpen(name, err)
 	}
-	return records{name: name, store: store, rules: r, face: f}, nil
+	open, _ := store.(fieldwise.OpenStore)
+	return records{name: name, store: store, open: open, rules: r, face: f}, nil
 }
 
 // Record is one record of a domain with its key.
@@ -96,13 +98,16 @@ func (o *writeOptions) tokenFor(rec record) (*Token, error) {
 // ChangedError, those of other regions are dropped and reported.
 func (d *records) Delete(ctx context.Context, key string, options ...WriteOption) (fieldwise.Receipt, error) {
 	o := optionsOf(options)
-	return d.write(ctx, "delete", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
+	return d.writePart(ctx, "delete", key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
 		if !rec.live() {
 			return nil, fieldwise.ErrNotFound
 		}
 		token, err := o.tokenFor(rec)
 		if err != nil {
 			return nil, err
+		}
+		if token != nil {
+			rec = rec.whole()
 		}
 		t, fields, err := rec.fields()
 		if err != nil {
@@ -217,35 +222,66 @@ func (d *records) read(ctx context.Context, doing, key string, use func(record) 
 	return d.fail(doing, key, err)
 }
 
-func (d *records) write(ctx context.Context, doing, key string, change func(dst []byte, rec record, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
-	receipt, err := d.store.Write(ctx, key, func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
+// writePart makes a change that may be given a record with a part of what is large in it.
+func (d *records) writePart(ctx context.Context, doing, key string, change func(dst []byte, rec record, at fieldwise.Version) ([]byte, error)) (receipt fieldwise.Receipt, err error) {
+	onState := func(dst, state []byte, at fieldwise.Version) ([]byte, error) {
 		rec, err := cutRecord(state)
 		if err != nil {
 			return nil, err
 		}
 		return change(dst, rec, at)
-	})
+	}
+	if d.open == nil {
+		receipt, err = d.store.Write(ctx, key, onState)
+	} else {
+		receipt, err = d.open.WriteOpen(ctx, key, func(dst, state []byte, open fieldwise.Opened, at fieldwise.Version) ([]byte, error) {
+			if o, ok := open.(*opened); ok {
+				return change(dst, o.record(), at)
+			}
+			return onState(dst, state, at)
+		})
+	}
 	return receipt, d.fail(doing, key, err)
 }
 
+// makeUpdate is what makes an update of a live record. It may be given one with a part of
+// what is large in it, and may take the whole one instead.
+type makeUpdate func(rec *record) (update, error)
+
 // update writes to a live record what change makes of it.
-func (d *records) update(ctx context.Context, doing, key string, options []WriteOption, change func(rec record) (update, error)) (fieldwise.Receipt, error) {
+func (d *records) update(ctx context.Context, doing, key string, options []WriteOption, change makeUpdate) (fieldwise.Receipt, error) {
 	o := optionsOf(options)
-	return d.write(ctx, doing, key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
+	return d.writePart(ctx, doing, key, func(dst []byte, rec record, at fieldwise.Version) ([]byte, error) {
 		if !rec.live() {
 			return nil, errAbsent
 		}
-		token, err := o.tokenFor(rec)
-		if err != nil {
-			return nil, err
-		}
-		u, err := change(rec)
-		if err != nil {
-			return nil, err
-		}
-		u.token, u.decode = token, d.face.decode
-		return d.rules.appendUpdate(dst, rec, u, at)
+		return d.appendUpdate(dst, rec, o, change, at)
 	})
+}
+
+// appendUpdate appends the delta of an update of a live record, which may have a part of what
+// is large in it.
+func (d *records) appendUpdate(dst []byte, rec record, o *writeOptions, change makeUpdate, at fieldwise.Version) ([]byte, error) {
+	token, err := o.tokenFor(rec)
+	if err != nil {
+		return nil, err
+	}
+	if token != nil {
+		rec = rec.whole()
+	}
+	u, err := change(&rec)
+	if err != nil {
+		return nil, err
+	}
+	rec, enough := rec.forUpdate(u)
+	if !enough {
+		rec = rec.whole()
+		if u, err = change(&rec); err != nil {
+			return nil, err
+		}
+	}
+	u.token, u.decode = token, d.face.decode
+	return d.rules.appendUpdate(dst, rec, u, at)
 }
 
 // all yields the live records whose keys start with prefix.

@@ -40,7 +40,7 @@ func TestWritesToTheDeadAndTheLiving(t *testing.T) {
 	s := lwwSchema(t)
 	a := newSite(t, s, "a")
 	check := func() {
-		state := a.state
+		state := a.State
 		for name, write := range map[string]func(*fieldmerge.Documents) (fieldwise.Receipt, error){
 			"update": func(d *fieldmerge.Documents) (fieldwise.Receipt, error) {
 				return d.Update(ctx(), key, func(d map[string]any) error { d["f"] = 1; return nil })
@@ -56,7 +56,7 @@ func TestWritesToTheDeadAndTheLiving(t *testing.T) {
 			receipt, err := write(a.domain)
 			require.ErrorIs(t, err, fieldwise.ErrNotFound, name)
 			require.True(t, receipt.IsZero(), name)
-			require.Equal(t, state, a.state, name)
+			require.Equal(t, state, a.State, name)
 		}
 		a.shows(nil)
 	}
@@ -84,7 +84,7 @@ func TestConcurrentDeletesAgree(t *testing.T) {
 	foundA, foundB := a.take(delB), b.take(delA)
 	require.Empty(t, foundA)
 	require.Empty(t, foundB)
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	require.Empty(t, a.take(x, y), "some delete had seen each of them")
 	require.Empty(t, b.take(x, y))
 	// One that no delete had seen is reported, with the newest delete as winner.
@@ -129,7 +129,7 @@ func TestCreateInIgnoranceOfATombstoneIsDroppedAndReported(t *testing.T) {
 	found = b.take(del)
 	require.Len(t, found, 2)
 	b.shows(nil)
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 }
 
 func TestARecordWithoutFieldsThatADeleteDropsIsReported(t *testing.T) {
@@ -170,7 +170,7 @@ func TestUnsettingAMapThatOthersWriteBelowMeanwhileIsReported(t *testing.T) {
 		require.Equal(t, version(3, "b"), found[0].Winner.Version)
 	}
 	a.shows(doc{"m": doc{"y": int64(2)}})
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 }
 
 func TestEqualValuesThatTheShapeHidesAreAllReported(t *testing.T) {
@@ -437,7 +437,7 @@ func TestWhatChangesNothingWritesNothing(t *testing.T) {
 	a := newSite(t, s, "a")
 	d := doc{"f": int64(1), "n": doc{"x": nil}}
 	a.create(1, d)
-	state := a.state
+	state := a.State
 	for name, write := range map[string]func() (fieldwise.Receipt, error){
 		"update": func() (fieldwise.Receipt, error) {
 			return a.domain.Update(ctx(), key, func(map[string]any) error { return nil })
@@ -452,12 +452,12 @@ func TestWhatChangesNothingWritesNothing(t *testing.T) {
 		receipt, err := write()
 		require.NoError(t, err, name)
 		require.True(t, receipt.IsZero(), name)
-		require.Equal(t, state, a.state, name)
+		require.Equal(t, state, a.State, name)
 	}
 	boom := errors.New("boom")
 	_, err := a.domain.Update(ctx(), key, func(d map[string]any) error { d["f"] = 2; return boom })
 	require.ErrorIs(t, err, boom)
-	require.Equal(t, state, a.state)
+	require.Equal(t, state, a.State)
 }
 
 func TestReplaceDoesNotPutStaleFieldsBack(t *testing.T) {
@@ -469,7 +469,7 @@ func TestReplaceDoesNotPutStaleFieldsBack(t *testing.T) {
 	b.take(base)
 	b.set(2, doc{"phone": "222"})
 	b.unset(3, "old")
-	a.take(b.state)
+	a.take(b.State)
 	to := clone(read)
 	to["name"] = "Asha R."
 	a.at(4, func(d *fieldmerge.Documents) (fieldwise.Receipt, error) { return d.Replace(ctx(), key, read, to) })
@@ -495,14 +495,14 @@ func TestUpdateLeavesOtherConflictsOpen(t *testing.T) {
 	a.take(a2.create(5, doc{"f": "c", "n": int64(1)}))
 	a.set(10, doc{"n": int64(2)})
 	priority := newSchema(t, fieldmerge.Default(fieldmerge.Priority), fieldmerge.Ranks("c"))
-	require.Equal(t, encode("c"), docOf(t, priority)(a.state)["f"])
-	require.Equal(t, encode("b"), docOf(t, s)(a.state)["f"])
+	require.Equal(t, encode("c"), docOf(t, priority)(a.State)["f"])
+	require.Equal(t, encode("b"), docOf(t, s)(a.State)["f"])
 }
 
 func TestStaleVersionIsRefused(t *testing.T) {
 	a := newSite(t, lwwSchema(t), "a")
 	a.create(10, doc{"f": int64(1)})
-	state := a.state
+	state := a.State
 	for name, write := range map[string]func() (fieldwise.Receipt, error){
 		"patch": func() (fieldwise.Receipt, error) {
 			return a.domain.Patch(ctx(), key, fieldmerge.Patch{Set: doc{"f": 2}})
@@ -513,7 +513,7 @@ func TestStaleVersionIsRefused(t *testing.T) {
 			a.time = time - 1
 			_, err := write()
 			require.ErrorIs(t, err, fieldwise.ErrStaleVersion, name)
-			require.Equal(t, state, a.state)
+			require.Equal(t, state, a.State)
 		}
 	}
 }
@@ -579,7 +579,7 @@ func TestRecordOverTheLimitTakesWritesThatAddNothing(t *testing.T) {
 		}
 		r.create(1, d)
 	}
-	a.take(b.state)
+	a.take(b.State)
 	got, err := a.domain.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Len(t, got, 6000)
@@ -607,7 +607,7 @@ func TestPoliciesByPattern(t *testing.T) {
 		a.set(5, doc{path: "of a"})
 		b.set(9, doc{path: "of b"})
 		var got string
-		for _, c := range a.take(b.state) {
+		for _, c := range a.take(b.State) {
 			if c.Field == path {
 				got = c.Policy
 				require.Equal(t, policy == "priority", c.Winner.Version == version(5, "a"), path)
@@ -656,7 +656,7 @@ func TestPolicyChangesOnlyWhatIsShown(t *testing.T) {
 	x, y := a.create(1, doc{"f": "x"}), b.create(2, doc{"f": "y"})
 	a.take(y)
 	b.take(x)
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	a.shows(doc{"f": "y"})
 	b.shows(doc{"f": "x"})
 }
@@ -673,9 +673,9 @@ func TestGoldenRecord(t *testing.T) {
 		"01"+"0102030405060708"+ // origin 0, superseded: no longer that of a create
 		"04"+"0102030405060709"+"a3323232"+ // origin 1, "222"
 		"c410"+hex.EncodeToString([]byte("prefs"))+"01"+"02"+"0102030405060708"+"80",
-		hex.EncodeToString(b.state))
+		hex.EncodeToString(b.State))
 	b.delete(0x010203040506070a)
-	require.Equal(t, "02"+table+"00"+"0102030405060708"+"05"+"010203040506070a", hex.EncodeToString(b.state))
+	require.Equal(t, "02"+table+"00"+"0102030405060708"+"05"+"010203040506070a", hex.EncodeToString(b.State))
 	b.create(0x010203040506070b, nil)
-	require.Equal(t, "03c4120000000000000001a975732d656173742d31c40b1f02010203040506070b80", hex.EncodeToString(b.state))
+	require.Equal(t, "03c4120000000000000001a975732d656173742d31c40b1f02010203040506070b80", hex.EncodeToString(b.State))
 }

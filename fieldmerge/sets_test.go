@@ -48,7 +48,7 @@ func TestSetsListsAndFlagsOfTwoRegionsComeTogether(t *testing.T) {
 	require.Equal(t, []string{"p", "q"}, read.Labels)
 	require.Equal(t, first.Lines, read.Lines)
 	require.Equal(t, first.Steps, read.Steps)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Update(ctx(), key, func(v *cart) error {
 		v.Tags.Remove("x", "y")
 		v.Tags.Add("z")
@@ -80,10 +80,10 @@ func TestSetsListsAndFlagsOfTwoRegionsComeTogether(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	state := a.state
-	require.Empty(t, a.join(t, b.state))
+	state := a.State
+	require.Empty(t, a.join(t, b.State))
 	require.Empty(t, b.join(t, state))
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	for _, d := range []*fieldmerge.Domain[cart]{da, db} {
 		v, err := d.Get(ctx(), key)
 		require.NoError(t, err)
@@ -98,7 +98,7 @@ func TestSetsListsAndFlagsOfTwoRegionsComeTogether(t *testing.T) {
 		g := v.Groups["g"]
 		require.Equal(t, []int{5}, g.Values())
 	}
-	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.state, state, a.delta, b.delta))
+	require.NoError(t, fieldwise.CheckLaws(func() fieldwise.Merger { return s.Merger() }, a.State, state, a.delta, b.delta))
 }
 
 func TestASetIsEmptyOrNotThere(t *testing.T) {
@@ -107,7 +107,7 @@ func TestASetIsEmptyOrNotThere(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, cart{Labels: []string{"p"}, Lines: []string{"l"}, Tags: crdt.NewORSet("x")})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Update(ctx(), key, func(v *cart) error { v.Labels, v.Lines = []string{}, nil; v.Tags.Clear(); return nil })
 	require.NoError(t, err)
 	v, err := da.Get(ctx(), key)
@@ -117,16 +117,16 @@ func TestASetIsEmptyOrNotThere(t *testing.T) {
 	require.Zero(t, v.Tags.Len())
 	_, err = db.Update(ctx(), key, func(v *cart) error { v.Lines = append(v.Lines, "m"); v.Labels = append(v.Labels, "o"); return nil })
 	require.NoError(t, err)
-	a.join(t, b.state)
+	a.join(t, b.State)
 	v, err = da.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Equal(t, []string{"m"}, v.Lines)
 	require.Equal(t, []string{"o"}, v.Labels)
-	state := a.state
+	state := a.State
 	receipt, err := da.Update(ctx(), key, func(v *cart) error { v.Labels = []string{"o", "o"}; return nil })
 	require.NoError(t, err)
 	require.True(t, receipt.IsZero(), "a set has each value once")
-	require.Equal(t, state, a.state)
+	require.Equal(t, state, a.State)
 }
 
 func TestASetThatTwoRegionsEmptiedIsEmpty(t *testing.T) {
@@ -135,7 +135,7 @@ func TestASetThatTwoRegionsEmptiedIsEmpty(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, cart{Labels: []string{"p", "q"}, Lines: []string{"l", "m"}, Tags: crdt.NewORSet("x", "y")})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Update(ctx(), key, func(v *cart) error {
 		v.Labels, v.Lines = []string{"p"}, []string{"m"}
 		v.Tags.Remove("x")
@@ -148,7 +148,7 @@ func TestASetThatTwoRegionsEmptiedIsEmpty(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	a.join(t, b.state)
+	a.join(t, b.State)
 	v, err := da.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Equal(t, []string{}, v.Labels, "empty, not unset")
@@ -170,10 +170,10 @@ func TestAGSetOnlyGrows(t *testing.T) {
 	site, d := on(t, cartSchema(t), "a")
 	_, err := d.Create(ctx(), key, cart{Badges: []int{1, 2}})
 	require.NoError(t, err)
-	state := site.state
+	state := site.State
 	_, err = d.Update(ctx(), key, func(v *cart) error { v.Badges = []int{1, 3}; return nil })
 	require.ErrorIs(t, err, fieldmerge.ErrDirection)
-	require.Equal(t, state, site.state)
+	require.Equal(t, state, site.State)
 	_, err = d.Update(ctx(), key, func(v *cart) error { v.Badges = []int{3, 2, 1}; return nil })
 	require.NoError(t, err)
 }
@@ -186,14 +186,14 @@ func TestASetUnderATokenChangesWhatTheWriterChanged(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, cart{Labels: []string{"p", "q"}, Lines: []string{"1", "2"}})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	read, token, err := da.Read(ctx(), key)
 	require.NoError(t, err)
 	_, err = da.Update(ctx(), key, func(v *cart) error { v.Labels, v.Lines = []string{"q", "r"}, []string{"0", "2"}; return nil })
 	require.NoError(t, err)
 	_, err = db.Update(ctx(), key, func(v *cart) error { v.Labels = append(v.Labels, "s"); return nil })
 	require.NoError(t, err)
-	a.join(t, b.state)
+	a.join(t, b.State)
 	read.Labels, read.Lines = []string{"p", "t"}, []string{"1", "2", "3"}
 	_, err = da.Put(ctx(), key, token, read)
 	require.NoError(t, err)
@@ -212,7 +212,7 @@ func TestALargeListUnderATokenThatWasOvertakenIsRefused(t *testing.T) {
 	many := []string{"a long line of text", "another long line of text", "and one more"}
 	_, err := da.Create(ctx(), key, cart{Lines: many})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	read, token, err := da.Read(ctx(), key)
 	require.NoError(t, err)
 	read.Lines = append([]string{"first"}, many...)
@@ -220,16 +220,16 @@ func TestALargeListUnderATokenThatWasOvertakenIsRefused(t *testing.T) {
 	require.NoError(t, err, "nothing else was written")
 	_, err = db.Update(ctx(), key, func(v *cart) error { v.Lines = v.Lines[1:]; return nil })
 	require.NoError(t, err)
-	state := a.state
+	state := a.State
 	read.Lines = append([]string{"second"}, many...)
 	_, err = da.Put(ctx(), key, token, read)
 	var changed *fieldmerge.ChangedError
 	require.ErrorAs(t, err, &changed)
 	require.Equal(t, "lines", changed.Fields[0].Path)
-	require.Equal(t, state, a.state)
+	require.Equal(t, state, a.State)
 	_, token, err = db.Read(ctx(), key)
 	require.NoError(t, err)
-	b.join(t, a.state) // another region's write is one, too
+	b.join(t, a.State) // another region's write is one, too
 	_, err = db.Put(ctx(), key, token, cart{Lines: []string{"x"}})
 	require.ErrorIs(t, err, fieldmerge.ErrChanged)
 }
@@ -240,15 +240,15 @@ func TestWhatADeleteDropsOfASetIsReported(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, cart{Labels: []string{"p", "q"}})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Update(ctx(), key, func(v *cart) error { v.Labels = []string{"p"}; return nil })
 	require.NoError(t, err)
 	_, err = da.Delete(ctx(), key)
 	require.NoError(t, err)
 	_, err = db.Update(ctx(), key, func(v *cart) error { v.Labels = append(v.Labels, "r"); return nil })
 	require.NoError(t, err)
-	mine := b.state
-	for site, arrives := range map[*stepped][]byte{a: mine, b: a.state} {
+	mine := b.State
+	for site, arrives := range map[*stepped][]byte{a: mine, b: a.State} {
 		found := site.join(t, arrives)
 		require.Len(t, found, 1, "what the delete knew of is no conflict, removed elements included")
 		require.Equal(t, fieldwise.ConflictDelete, found[0].Kind)
@@ -270,14 +270,14 @@ func TestWhatADeleteDropsOfAnElementThatWasAddedTwiceIsReported(t *testing.T) {
 	}
 	_, err := da.Create(ctx(), key, cart{})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = db.Update(ctx(), key, add)
 	require.NoError(t, err)
 	_, err = da.Update(ctx(), key, add)
 	require.NoError(t, err)
 	c := newStepped(s.Merger(), "c", 1)
-	c.join(t, a.state)
-	c.join(t, b.state)
+	c.join(t, a.State)
+	c.join(t, b.State)
 	_, err = da.Delete(ctx(), key)
 	require.NoError(t, err)
 	found := c.join(t, a.delta)
@@ -319,7 +319,7 @@ func TestSetsAndListsOfDocuments(t *testing.T) {
 	require.NoError(t, err)
 	_, err = da.Create(ctx(), key, map[string]any{"tags": []any{"b", int64(1)}, "lists": map[string]any{"l": []any{"x", "y"}}, "on": true})
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	_, err = da.Update(ctx(), key, func(doc map[string]any) error {
 		doc["tags"] = []any{"a", "b"}
 		doc["lists"].(map[string]any)["l"] = []any{"w", "x", "y"}
@@ -333,7 +333,7 @@ func TestSetsAndListsOfDocuments(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	a.join(t, b.state)
+	a.join(t, b.State)
 	doc, err := da.Get(ctx(), key)
 	require.NoError(t, err)
 	require.Equal(t, map[string]any{"tags": []any{"a", "b", "c"}, "lists": map[string]any{"l": []any{"w", "x", "y", "z"}}, "on": false}, doc)

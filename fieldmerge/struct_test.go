@@ -96,11 +96,11 @@ func TestAStructRoundTrips(t *testing.T) {
 		got, err := d.Get(ctx(), key)
 		require.NoError(t, err)
 		require.Equal(t, v, got, name)
-		state := site.state
+		state := site.State
 		receipt, err := d.Update(ctx(), key, func(*Everything) error { return nil })
 		require.NoError(t, err)
 		require.True(t, receipt.IsZero())
-		require.Equal(t, state, site.state, name)
+		require.Equal(t, state, site.State, name)
 		// And from any record to any other.
 		for other, w := range map[string]Everything{"zero": {}, "full": full()} {
 			_, err = d.Update(ctx(), key, func(p *Everything) error { *p = w; return nil })
@@ -144,7 +144,7 @@ func TestConcurrentChangesOfAStructMergeFieldByField(t *testing.T) {
 	b, db := on(t, s, "b")
 	_, err := da.Create(ctx(), key, full())
 	require.NoError(t, err)
-	b.join(t, a.state)
+	b.join(t, a.State)
 	update := func(d *fieldmerge.Domain[Everything], change func(*Everything)) {
 		_, err := d.Update(ctx(), key, func(p *Everything) error { change(p); return nil })
 		require.NoError(t, err)
@@ -163,10 +163,10 @@ func TestConcurrentChangesOfAStructMergeFieldByField(t *testing.T) {
 		p.Places["q"] = Address{Street: "new"}
 		p.Unit = ptr("USD")
 	})
-	state := a.state
-	found := a.join(t, b.state)
+	state := a.State
+	found := a.join(t, b.State)
 	b.join(t, state)
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	want := full()
 	want.Home.City, want.Home.Street = "A", "2 Main"
 	want.Prefs["theme"], want.Prefs["lang"] = "light", "en"

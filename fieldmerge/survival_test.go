@@ -256,7 +256,7 @@ func (a *fieldActs) act(w *world, r *region) {
 		return
 	}
 	r.made.name = name
-	after := w.doc(r.state)
+	after := w.doc(r.State)
 	if r.made.deletes = name == "delete"; r.made.deletes {
 		if after != nil {
 			w.fatalf("region %d: deleted, and shows %q", r.number, after)
@@ -293,7 +293,7 @@ func newSchema(t require.TestingT, options ...fieldmerge.Option) *fieldmerge.Doc
 // docOf reads a state through the typed face.
 func docOf(t require.TestingT, s *fieldmerge.DocumentSchema) func([]byte) flat {
 	return func(state []byte) flat {
-		d, err := fieldmerge.OpenDocuments(&region{state: state}, "d", s)
+		d, err := fieldmerge.OpenDocuments(&region{State: state}, "d", s)
 		require.NoError(t, err)
 		doc, err := d.Get(context.Background(), key)
 		if err != nil {
@@ -359,7 +359,7 @@ func wholeActs(policy crdt.Policy) func(w *world, r *region) {
 
 func docOfWhole(t require.TestingT, policy crdt.Policy) func([]byte) flat {
 	return func(state []byte) flat {
-		d, err := crdt.OpenRegisters[string](&region{state: state}, "d", policy)
+		d, err := crdt.OpenRegisters[string](&region{State: state}, "d", policy)
 		require.NoError(t, err)
 		v, err := d.Get(context.Background(), key)
 		if err != nil {

@@ -192,7 +192,7 @@ func TestARegionBehindATokenWritesWhatItShowsAlready(t *testing.T) {
 	require.False(t, receipt.IsZero(), "the writer changed 2 to 1")
 	b.take(a.delta)
 	found := a.take(ahead)
-	require.Equal(t, a.state, b.state)
+	require.Equal(t, a.State, b.State)
 	got, err := a.domain.Get(ctx(), key)
 	require.NoError(t, err)
 	if got["f"] != int64(1) {
@@ -209,7 +209,7 @@ func TestAGroupIsWrittenAsTheTokensReaderSawIt(t *testing.T) {
 		b, db := on(t, schema, "b")
 		_, err = da.Create(ctx(), key, Priced{Amount: 1, Unit: &unit})
 		require.NoError(t, err)
-		b.join(t, a.state)
+		b.join(t, a.State)
 		v, token, err := da.Read(ctx(), key)
 		require.NoError(t, err)
 		b.time = 2

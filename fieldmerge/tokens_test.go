@@ -322,7 +322,7 @@ func (h *tokenHistory) act(r *region) {
 		parsed, err := fieldmerge.ParseToken(token.String())
 		require.NoError(t, err)
 		require.Equal(t, token, parsed)
-		h.tokens = append(h.tokens, &held{parsed, v, h.cards.flat(v), h.past(r.held), lifeOf(r.state)})
+		h.tokens = append(h.tokens, &held{parsed, v, h.cards.flat(v), h.past(r.held), lifeOf(r.State)})
 	case k < 8:
 		to := h.cards.draw(t, v)
 		h.plain(r, "update", func() error { return h.cards.update(r, to) }, effectsOf(now, h.cards.flat(to)))
@@ -361,7 +361,7 @@ func (h *tokenHistory) finish(r *region, name string, want map[string]string, no
 // conditional makes a write under a token and checks all that is promised of it.
 func (h *tokenHistory) conditional(r *region, k int, tk *held, now structFlat, v any) {
 	t := h.t
-	before, reported := bytes.Clone(r.state), len(h.reports)
+	before, reported := bytes.Clone(r.State), len(h.reports)
 	r.made = nil
 	name := "put"
 	var want map[string]string
@@ -412,7 +412,7 @@ func (h *tokenHistory) conditional(r *region, k int, tk *held, now structFlat, v
 	must := h.mustRefuse(name, want, newer, now, stored)
 	if err != nil {
 		h.refused(r, err, must, newer, tk, want, now, name, hidesSome(stored))
-		if !bytes.Equal(r.state, before) || r.made != nil {
+		if !bytes.Equal(r.State, before) || r.made != nil {
 			h.fatalf("region %d: refused, and wrote all the same", r.number)
 		}
 		return
@@ -610,7 +610,7 @@ func (h *tokenHistory) supersedesOnlyKnown(r *region, tk *held, stored map[strin
 // the write and, where the write hides it, that a report says so.
 func (h *tokenHistory) othersSurvive(r *region, tk *held, before []byte, stored map[string][]item, now structFlat, reports []report) {
 	after, _, live := h.shown(r)
-	left := registers(r.state)
+	left := registers(r.State)
 	for path, items := range stored {
 		for _, it := range items {
 			x := h.find(it.version)
@@ -721,7 +721,7 @@ func TestPropertyTokensRoundTrip(t *testing.T) {
 		require.NoError(t, err)
 		_, err = db.Create(ctx(), key, drawStruct(t, Wider{}, false))
 		require.NoError(t, err)
-		b.join(t, a.state)
+		b.join(t, a.State)
 		_, token, err := db.Read(ctx(), key)
 		require.NoError(t, err)
 		text := token.String()
@@ -768,7 +768,7 @@ func FuzzParseToken(f *testing.F) {
 			require.NoError(f, err)
 			_, err = d.Upsert(ctx(), key, setting(doc))
 			require.NoError(f, err)
-			b.join(f, a.state)
+			b.join(f, a.State)
 			_, token, err := d.Read(ctx(), key)
 			require.NoError(f, err)
 			f.Add(token.String())
@@ -792,9 +792,9 @@ func FuzzParseToken(f *testing.F) {
 		require.False(t, token.IsZero())
 		require.Equal(t, text, token.String())
 		// Whoever makes one up cannot bring a write down.
-		for _, state := range [][]byte{a.state, b.state} {
+		for _, state := range [][]byte{a.State, b.State} {
 			site := newStepped(schema.Merger(), "c", 1)
-			site.state, site.time = state, 1<<62
+			site.State, site.time = state, 1<<62
 			d, err := fieldmerge.OpenDocuments(site, "d", schema)
 			require.NoError(t, err)
 			_, _ = d.Put(ctx(), key, token, doc{"a": 2, "n": 3})
@@ -815,14 +815,14 @@ func TestADeleteThatDoesNotKnowOfACreateWithoutFieldsIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	_, token, err := db.Read(ctx(), key)
 	require.NoError(t, err)
-	a.join(t, b.state)
-	state := a.state
+	a.join(t, b.State)
+	state := a.State
 	_, err = da.Delete(ctx(), key, fieldmerge.IfMatch(token))
 	require.EqualError(t, err, `d: delete "k": fieldmerge: the record has changed since it was read; read it again: it was created here, too, without fields`)
 	var changed *fieldmerge.ChangedError
 	require.ErrorAs(t, err, &changed)
 	require.Equal(t, &fieldmerge.ChangedError{Key: key}, changed)
-	require.Equal(t, state, a.state)
+	require.Equal(t, state, a.State)
 
 	_, err = da.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"name": "y"}})
 	require.NoError(t, err)

@@ -102,7 +102,7 @@ type region struct {
 	number int
 	origin fieldwise.Origin
 	last   fieldwise.Timestamp
-	state  []byte
+	State  []byte
 	held   uint64
 	inbox  []message
 
@@ -151,7 +151,7 @@ func (w *world) fatalf(format string, args ...any) {
 
 func (r *region) Domain(string, fieldwise.Merger) (fieldwise.Store, error) { return r, nil }
 
-func (r *region) Read(_ context.Context, _ string, use func([]byte) error) error { return use(r.state) }
+func (r *region) Read(_ context.Context, _ string, use func([]byte) error) error { return use(r.State) }
 
 // Keys is not used by the histories.
 func (r *region) Keys(context.Context, string) iter.Seq2[string, error] {
@@ -168,7 +168,7 @@ func (r *region) tick() fieldwise.Timestamp {
 func (r *region) Write(_ context.Context, _ string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
 	w := r.w
 	at := fieldwise.Version{Time: r.tick(), Origin: r.origin}
-	delta, err := change(nil, bytes.Clone(r.state), at)
+	delta, err := change(nil, bytes.Clone(r.State), at)
 	if err != nil || len(delta) == 0 {
 		return fieldwise.Receipt{}, err
 	}
@@ -199,19 +199,19 @@ func (r *region) take(m message) {
 	if err != nil || !bytes.Equal(checked, m.state) {
 		w.fatalf("region %d: Merge(nil, nil, %x) = %x, %v", r.number, m.state, checked, err)
 	}
-	before := bytes.Clone(r.state)
-	found, err := w.merger.(fieldwise.ConflictReporter).Conflicts(nil, r.state, m.state)
+	before := bytes.Clone(r.State)
+	found, err := w.merger.(fieldwise.ConflictReporter).Conflicts(nil, r.State, m.state)
 	if err != nil {
-		w.fatalf("region %d: Conflicts(%x, %x): %v", r.number, r.state, m.state, err)
+		w.fatalf("region %d: Conflicts(%x, %x): %v", r.number, r.State, m.state, err)
 	}
-	joined, err := w.merger.Merge(nil, r.state, m.state)
+	joined, err := w.merger.Merge(nil, r.State, m.state)
 	if err != nil {
-		w.fatalf("region %d: Merge(%x, %x): %v", r.number, r.state, m.state, err)
+		w.fatalf("region %d: Merge(%x, %x): %v", r.number, r.State, m.state, err)
 	}
-	if !bytes.Equal(r.state, before) {
+	if !bytes.Equal(r.State, before) {
 		w.fatalf("region %d: Merge changed its input", r.number)
 	}
-	r.state, r.held = joined, r.held|m.writes
+	r.State, r.held = joined, r.held|m.writes
 	for _, c := range found {
 		rep := report{Conflict: c, region: r.number}
 		w.reports = append(w.reports, rep)
@@ -264,8 +264,8 @@ func (r *region) deliver(mess bool) bool {
 
 // sendState puts a full state of r into the inbox of another region.
 func (r *region) sendState(to *region) {
-	if len(r.state) > 0 {
-		to.inbox = append(to.inbox, message{state: bytes.Clone(r.state), writes: r.held})
+	if len(r.State) > 0 {
+		to.inbox = append(to.inbox, message{state: bytes.Clone(r.State), writes: r.held})
 	}
 }
 
@@ -276,8 +276,8 @@ func (r *region) restart(lost bool) {
 	r.last = 0
 	if lost {
 		peer := r.w.regions[(r.number+1)%len(r.w.regions)]
-		peer.inbox = append(peer.inbox, message{state: bytes.Clone(r.state), writes: r.held, safe: true})
-		r.state, r.held = nil, 0
+		peer.inbox = append(peer.inbox, message{state: bytes.Clone(r.State), writes: r.held, safe: true})
+		r.State, r.held = nil, 0
 	}
 	r.w.logf("region %d restarts as %s, lost %v", r.number, r.origin, lost)
 }
@@ -301,8 +301,8 @@ func (w *world) heal() {
 	for range 2 {
 		for _, from := range w.regions {
 			for _, to := range w.regions {
-				if from != to && len(from.state) > 0 {
-					to.take(message{state: bytes.Clone(from.state), writes: from.held})
+				if from != to && len(from.State) > 0 {
+					to.take(message{state: bytes.Clone(from.State), writes: from.held})
 				}
 			}
 		}
@@ -322,11 +322,11 @@ func (w *world) deliverAny() (some bool) {
 // order of all deltas gives.
 func (w *world) converged() {
 	for _, r := range w.regions {
-		if !bytes.Equal(r.state, w.regions[0].state) {
-			w.fatalf("region 0 holds\n%x, region %d\n%x", w.regions[0].state, r.number, r.state)
+		if !bytes.Equal(r.State, w.regions[0].State) {
+			w.fatalf("region 0 holds\n%x, region %d\n%x", w.regions[0].State, r.number, r.State)
 		}
-		if checked, err := w.merger.Merge(nil, nil, r.state); err != nil || !bytes.Equal(checked, r.state) {
-			w.fatalf("Merge(nil, nil, %x) = %x, %v", r.state, checked, err)
+		if checked, err := w.merger.Merge(nil, nil, r.State); err != nil || !bytes.Equal(checked, r.State) {
+			w.fatalf("Merge(nil, nil, %x) = %x, %v", r.State, checked, err)
 		}
 	}
 	if len(w.writes) == 0 {
@@ -344,15 +344,15 @@ func (w *world) converged() {
 		}
 		folded = out
 	}
-	if !bytes.Equal(folded, w.regions[0].state) {
-		w.fatalf("all deltas together are\n%x, the regions hold\n%x", folded, w.regions[0].state)
+	if !bytes.Equal(folded, w.regions[0].State) {
+		w.fatalf("all deltas together are\n%x, the regions hold\n%x", folded, w.regions[0].State)
 	}
 }
 
 // survival demands for each effect of each write that it shows, that a later write that
 // knew of it took its place, or that a report names it.
 func (w *world) survival() {
-	shown := w.doc(w.regions[0].state)
+	shown := w.doc(w.regions[0].State)
 	for _, x := range w.writes {
 		if x.name == "create" && len(x.effects) == 0 && shown == nil && !w.accounted(x) {
 			w.fatalf("lost without a trace: the record without fields of write %s", x)
@@ -416,7 +416,7 @@ func (w *write) touches(path string) bool {
 // truthful demands of a report, made right after a join under causal delivery, that its
 // loser is not shown and that nobody who knew of it took its place.
 func (w *world) truthful(r *region, rep report) {
-	path, shown := rep.Field, w.doc(r.state)
+	path, shown := rep.Field, w.doc(r.State)
 	val := unset
 	if rep.Loser.Value != nil {
 		val = string(rep.Loser.Value)

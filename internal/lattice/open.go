@@ -303,6 +303,14 @@ func (l *Large) Kind() Kind { return l.kind }
 // Len is the number of elements.
 func (l *Large) Len() int { return l.body.len() }
 
+// All yields the values of the elements, in the order of their bytes: in a set each once.
+func (l *Large) All(yield func(value []byte) bool) {
+	l.body.elements.all(func(e row) bool {
+		k, _, _ := cutKey(e.bytes)
+		return k.value[0] == Absent || yield(k.value)
+	})
+}
+
 // Has reports whether there is an element of that value.
 func (l *Large) Has(value []byte) (has bool) {
 	l.body.elements.from(value, func(e row) bool {

@@ -3,7 +3,6 @@
 package mapstore
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -43,7 +42,7 @@ func (h *Host) Domain(name string, m fieldwise.Merger) (fieldwise.Store, error) 
 	defer h.mu.Unlock()
 	s := h.domains[name]
 	if s == nil {
-		s = &Store{host: h, merger: m, states: make(map[string][]byte), open: make(map[string]fieldwise.Opened)}
+		s = &Store{host: h, merger: m, records: make(map[string]Twin)}
 		h.domains[name] = s
 	}
 	if s.merger.Name() != m.Name() {
@@ -54,10 +53,9 @@ func (h *Host) Domain(name string, m fieldwise.Merger) (fieldwise.Store, error) 
 
 // Store is one domain in a map.
 type Store struct {
-	host   *Host
-	merger fieldwise.Merger
-	states map[string][]byte           // guarded by host.mu
-	open   map[string]fieldwise.Opened // likewise; the same records as those of states, so that one shows what is wrong with the other
+	host    *Host
+	merger  fieldwise.Merger
+	records map[string]Twin // guarded by host.mu
 
 	// Deltas are those that Write made, by key, in order.
 	deltas map[string][][]byte
@@ -81,7 +79,11 @@ func (s *Store) ReadOpen(ctx context.Context, key string, use func(state []byte,
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return use(s.stateOrOpen(key))
+	r := s.record(key)
+	if r.Open != nil {
+		return use(nil, r.Open)
+	}
+	return use(r.State, nil)
 }
 
 // Write implements [fieldwise.Store]; all writes of the host happen one at a time. A change
@@ -90,11 +92,12 @@ func (s *Store) Write(ctx context.Context, key string, change func(dst, state []
 	return s.write(ctx, key, func(at fieldwise.Version) ([]byte, error) { return change(nil, s.State(key), at) })
 }
 
-// WriteOpen implements [fieldwise.OpenStore].
+// WriteOpen implements [fieldwise.OpenStore]. Of a record that is kept open the change is made
+// twice, of that and of its state, and has to come out the same.
 func (s *Store) WriteOpen(ctx context.Context, key string, change func(dst, state []byte, open fieldwise.Opened, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
 	return s.write(ctx, key, func(at fieldwise.Version) ([]byte, error) {
-		state, open := s.stateOrOpen(key)
-		return change(nil, state, open, at)
+		r := s.record(key)
+		return r.Change(func(state []byte, open fieldwise.Opened) ([]byte, error) { return change(nil, state, open, at) })
 	})
 }
 
@@ -129,8 +132,8 @@ func (s *Store) Keys(ctx context.Context, prefix string) iter.Seq2[string, error
 		deleter, _ := s.merger.(fieldwise.Deleter)
 		var keys []string
 		s.host.mu.Lock()
-		for key, state := range s.states {
-			if strings.HasPrefix(key, prefix) && (deleter == nil || deleter.Live(state)) {
+		for key, r := range s.records {
+			if strings.HasPrefix(key, prefix) && (deleter == nil || deleter.Live(r.State)) {
 				keys = append(keys, key)
 			}
 		}
@@ -148,20 +151,12 @@ func (s *Store) Keys(ctx context.Context, prefix string) iter.Seq2[string, error
 }
 
 // State returns the state of a key.
-func (s *Store) State(key string) []byte {
-	s.host.mu.Lock()
-	defer s.host.mu.Unlock()
-	return s.states[key]
-}
+func (s *Store) State(key string) []byte { return s.record(key).State }
 
-// stateOrOpen returns the record as it is kept open, or its state.
-func (s *Store) stateOrOpen(key string) ([]byte, fieldwise.Opened) {
+func (s *Store) record(key string) Twin {
 	s.host.mu.Lock()
 	defer s.host.mu.Unlock()
-	if open := s.open[key]; open != nil {
-		return nil, open
-	}
-	return s.states[key], nil
+	return s.records[key]
 }
 
 // Deltas returns the deltas that Write made for a key, oldest first.
@@ -179,38 +174,11 @@ func (s *Store) Merge(key string, state []byte) error {
 }
 
 func (s *Store) mergeLocked(key string, delta []byte) error {
-	if _, err := s.merger.Merge(nil, nil, delta); err != nil {
-		return err
+	r := s.records[key]
+	r.Merger, r.OpenFrom = s.merger, s.host.OpenFrom
+	err := r.Merge(delta)
+	if err == nil {
+		s.records[key] = r
 	}
-	joined, err := s.merger.Merge(nil, s.states[key], delta)
-	if err != nil {
-		return err
-	}
-	s.states[key] = joined
-	return s.openLocked(key, delta)
-}
-
-// openLocked brings the record that is kept open up to date with its state, which a delta was
-// just joined into.
-func (s *Store) openLocked(key string, delta []byte) (err error) {
-	opener, ok := s.merger.(fieldwise.Opener)
-	if !ok || s.host.OpenFrom == 0 {
-		return nil
-	}
-	open := s.open[key]
-	if open == nil {
-		if open, err = opener.Open(s.states[key], s.host.OpenFrom); open == nil {
-			return err
-		}
-	} else {
-		open = open.Clone()
-		if err := open.Merge(delta); err != nil {
-			return err
-		}
-	}
-	if got := open.AppendState(nil); !bytes.Equal(got, s.states[key]) {
-		return fmt.Errorf("mapstore: %q kept open is %x, as bytes %x", key, got, s.states[key])
-	}
-	s.open[key] = open
-	return nil
+	return err
 }
