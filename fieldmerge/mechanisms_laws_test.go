@@ -2,6 +2,7 @@ package fieldmerge_test
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"testing"
 
@@ -169,6 +170,7 @@ func TestPropertyMechanismsObeyTheLawsAndConverge(t *testing.T) {
 			sites, all = append(sites, site), append(all, d)
 		}
 		states := [][]byte{nil}
+		var tokens []fieldmerge.Token
 		for range rapid.IntRange(1, 14).Draw(t, "steps") {
 			i := rapid.IntRange(0, 2).Draw(t, "region")
 			site, d := sites[i], all[i]
@@ -179,6 +181,23 @@ func TestPropertyMechanismsObeyTheLawsAndConverge(t *testing.T) {
 				}
 			case k == 1: // restored, and under a fresh incarnation
 				site.origin.Incarnation += 10
+			case k == 2:
+				if _, token, err := d.Read(ctx(), key); err == nil {
+					tokens = append(tokens, token)
+				}
+			case k < 5 && len(tokens) > 0:
+				on := fieldmerge.IfMatch(rapid.SampledFrom(tokens).Draw(t, "token"))
+				var err error
+				if k == 3 {
+					_, err = d.Delete(ctx(), key, on)
+				} else {
+					change := drawChangeOfEvery(t)
+					_, err = d.Update(ctx(), key, func(v *everyMechanism) error { change(v); return nil }, on)
+				}
+				if err != nil && !errors.Is(err, fieldwise.ErrNotFound) {
+					var changed *fieldmerge.ChangedError
+					require.ErrorAs(t, err, &changed)
+				}
 			case k < 12:
 				change := drawChangeOfEvery(t)
 				_, err := d.Upsert(ctx(), key, func(v *everyMechanism) error { change(v); return nil })

@@ -157,7 +157,7 @@ func (r record) forUpdate(u update) (with record, enough bool) {
 		path := string(l.Name())
 		for changed, val := range u.changes {
 			switch {
-			case isBelow(changed, path), isBelow(path, changed), path == u.settles:
+			case isBelow(changed, path), isBelow(path, changed):
 				return r, false
 			case changed != path:
 				continue

@@ -106,9 +106,6 @@ func (d *records) Delete(ctx context.Context, key string, options ...WriteOption
 		if err != nil {
 			return nil, err
 		}
-		if token != nil {
-			rec = rec.whole()
-		}
 		t, fields, err := rec.fields()
 		if err != nil {
 			return nil, err
@@ -265,9 +262,6 @@ func (d *records) appendUpdate(dst []byte, rec record, o *writeOptions, change m
 	token, err := o.tokenFor(rec)
 	if err != nil {
 		return nil, err
-	}
-	if token != nil {
-		rec = rec.whole()
 	}
 	u, err := change(&rec)
 	if err != nil {

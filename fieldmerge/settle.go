@@ -40,7 +40,6 @@ func KeepValue(v any) Choice { return Choice{kind: keepValue, value: v} }
 // was ever written, and a version that no sibling has, are ErrSibling.
 func (d *records) Resolve(ctx context.Context, key, path string, choice Choice, options ...WriteOption) (fieldwise.Receipt, error) {
 	return d.update(ctx, "resolve "+path+" of", key, options, func(part *record) (update, error) {
-		*part = part.whole()
 		rec := *part
 		if choice.kind == keepValue {
 			c, settles, err := d.face.set(rec, path, choice.value)
