@@ -54,6 +54,7 @@ func benchDomain[T any](b require.TestingT, v T) (*stepped, *fieldmerge.Domain[T
 	s, err := fieldmerge.NewSchema[T]()
 	require.NoError(b, err)
 	site := newStepped(s.Merger(), "eu-west-1", 0x123456789abcdef0)
+	site.OpenFrom = 0
 	site.time = now
 	d, err := fieldmerge.Open(site, "contacts", s)
 	require.NoError(b, err)
