@@ -84,6 +84,11 @@
 // done elsewhere meanwhile stays. That is why Reset is not Dec(Value()): two regions that
 // both reset a counter of 5 leave 0, and two that both take 5 away leave -5.
 //
+// A set of a record that is kept open (see [fieldwise.Opener]) is given to a change without its
+// elements: Add, Remove, Has and Len look at those that they are about, all other methods read
+// the whole set each time. Elements that its Go type cannot hold are left out then, Len apart,
+// and stay.
+//
 // [GCounter] and [GSet] are the faces of a counter and of a set that offer no way down but
 // GCounter.Reset; what a record holds under them is the same as under [PNCounter] and [ORSet],
 // so a field can change its face. A GCounter reads a sum below 0 as 0.

@@ -58,8 +58,9 @@ func (d *Domain[T]) Create(ctx context.Context, key string, v T) (fieldwise.Rece
 //
 // One update of a key runs at a time. change sees the newest state, which may not be durable
 // yet; Update returns when that is, too. change may be called again, must have no effect
-// outside its argument, and must not write to a domain (ErrNested). A record that is not
-// live is ErrNotFound. Fields whose stored value does not fit the Go type are zero, and stay
+// outside its argument, and must not write to a domain (ErrNested). It is called twice on a
+// record that is kept open (see [Merger.Open]) if the first call shows that all of a large
+// field is needed. A record that is not live is ErrNotFound. Fields whose stored value does not fit the Go type are zero, and stay
 // as they are unless change sets them.
 func (d *Domain[T]) Update(ctx context.Context, key string, change func(*T) error, options ...WriteOption) (fieldwise.Receipt, error) {
 	if change == nil {

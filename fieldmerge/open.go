@@ -8,8 +8,10 @@ import (
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
-// Open implements [fieldwise.Opener]: sets and lists of unique elements are kept open, those
-// of objects with keys are not.
+// Open implements [fieldwise.Opener]: sets, and lists that are not of objects with keys, are
+// kept open. An update of such a record costs what it changes if it adds elements to CRDT sets,
+// removes some, or concerns other fields, and if all that is large in the record is CRDT sets
+// of the schema; a patch and a delete do whatever is large. All else takes the whole record.
 func (m Merger) Open(state []byte, from int) (fieldwise.Opened, error) {
 	r, err := cutRecord(state)
 	if err != nil || !r.live() {
