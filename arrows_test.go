@@ -66,6 +66,7 @@ var arrows = []struct {
 	{"replog/wal", []string{"replog/internal/disk"}},
 	{"replog", []string{"root", "replog/internal/engine", "replog/wal", "replog/internal/snapshot", "replog/internal/disk", "hclog"}},
 	{"replog/httplink", []string{"root", "replog", "hclog"}},
+	{"replog/replogtest/internal/sim", []string{"this module"}},
 	{"replog/replogtest", []string{"this module"}},
 	{"replog/cmd/...", []string{"this module", "hclog"}},
 
@@ -73,7 +74,7 @@ var arrows = []struct {
 }
 
 // testPackages are imported by _test.go files only, and by each other.
-var testPackages = []string{"replog/replogtest", "internal/mapstore"}
+var testPackages = []string{"replog/replogtest", "replog/replogtest/internal/sim", "internal/mapstore"}
 
 // topLevel are the directories at the root that hold Go code.
 var topLevel = []string{"lww", "regionpriority", "fieldmerge", "crdt", "replog", "examples", "internal"}

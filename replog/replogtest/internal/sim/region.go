@@ -1,0 +1,297 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math/rand/v2"
+	"syscall"
+	"time"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/replog/internal/disk"
+	"github.com/fieldwise/fieldwise/replog/internal/engine"
+	"github.com/fieldwise/fieldwise/replog/wal"
+)
+
+// region is a process on a machine: the engine over a log, as replog hosts it, without a
+// goroutine. It is the host of its one domain and the domain's store.
+type region struct {
+	w       *world
+	name    fieldwise.Region
+	origin  fieldwise.Origin
+	machine *disk.Mem
+	faults  *disk.Fault
+	log     *wal.Log
+	engine  *engine.Engine
+	domain  *fieldmerge.Domain[profile]
+
+	life       int // counts restarts: what was begun in an earlier one is void
+	up         bool
+	stalled    time.Duration // until then nothing happens here
+	offset     time.Duration // of the clock
+	end        wal.Position  // of what is published
+	committing bool
+	staged     fieldwise.Vector // what the staged state holds
+	mine       []*write         // staged, and not settled
+	making     *write           // by the client's call that is going on
+
+	held    fieldwise.Vector // by the log as the model knows it; never goes back
+	reports map[reported]bool
+	drop    *rand.Rand // what a power cut leaves
+}
+
+const (
+	dir  = "data"
+	name = "profiles"
+)
+
+// epoch is when histories begin.
+var epoch = time.UnixMilli(1_800_000_000_000)
+
+func (w *world) addRegion(name fieldwise.Region) {
+	rng := w.plan.stream("region " + string(name))
+	r := &region{
+		w: w, name: name, origin: fieldwise.Origin{Region: name, Incarnation: 1 + rng.Uint64()>>1},
+		machine: disk.NewMem(), held: make(fieldwise.Vector), reports: make(map[reported]bool), drop: rng,
+	}
+	if w.faults&Skews != 0 {
+		r.offset = time.Duration(rng.Int64N(int64(600*time.Millisecond))) - 300*time.Millisecond
+	}
+	w.regions = append(w.regions, r)
+}
+
+func (r *region) wall() time.Time { return epoch.Add(r.w.now + r.offset) }
+
+// later lets the region do something, unless it is restarted before; while it is stalled,
+// that waits.
+func (r *region) later(d time.Duration, do func()) {
+	life := r.life
+	r.w.after(d, func() { r.run(life, do) })
+}
+
+func (r *region) run(life int, do func()) {
+	switch {
+	case r.life != life:
+	case r.stalled > r.w.now:
+		r.w.after(r.stalled-r.w.now, func() { r.run(life, do) })
+	default:
+		do()
+	}
+}
+
+// start opens the log and the domain.
+func (r *region) start() {
+	r.faults = disk.NewFault(r.machine, r.drop.Uint64())
+	r.open()
+}
+
+func (r *region) open() {
+	log, recovery, err := wal.Open(dir, engine.AppendIdentity(nil, r.origin), wal.Options{FS: r.faults})
+	if err != nil {
+		if _, hit := r.faults.Hit(); !hit {
+			r.w.fail("%s does not start: %v", r.name, err)
+		}
+		r.w.counts["failed starts"]++
+		r.w.tell("%s does not start: %v", r.name, err)
+		r.faults.Fail(0, disk.Failure{})
+		r.later(100*time.Millisecond, r.open)
+		return
+	}
+	r.log, r.up = log, true
+	if recovery.DroppedBytes > 0 {
+		r.w.counts["torn tails"]++
+	}
+	r.engine = engine.New(engine.Config{Origin: r.origin, OpenFrom: 64})
+	has := make(fieldwise.Vector)
+	for frame, err := range log.Frames(0) {
+		if err == nil {
+			err = r.engine.Recover(int64(frame.Position), frame.Payload)
+		}
+		if err != nil {
+			r.w.fail("%s does not recover: %v", r.name, err)
+		}
+		r.w.readFrame(r, frame.Payload, has)
+	}
+	r.engine.Recovered(r.wall())
+	if !has.Covers(r.held) {
+		r.w.fail("%s lost what its log had: %s, now %s", r.name, short(r.held), short(has))
+	}
+	r.held = has
+	r.end, r.staged, r.committing = log.Durable(), r.engine.Vector(), false
+	r.mine = nil
+	domain, err := fieldmerge.Open(r, name, r.w.schema)
+	if err != nil {
+		r.w.fail("%s does not open its domain: %v", r.name, err)
+	}
+	r.domain = domain
+	r.w.tell("%s is up with [%s]", r.name, short(has))
+	r.kick()
+}
+
+// stop ends the process: what is under way has an unknown outcome.
+func (r *region) stop() {
+	if r.log != nil {
+		_ = r.log.Close() // its machine goes on without it
+	}
+	for _, m := range r.mine {
+		m.outcome = unknown
+	}
+	r.log, r.up, r.mine = nil, false, nil
+	r.life++
+}
+
+// restart ends the process, and starts one after a while on what the disk holds then.
+func (r *region) restart(machine *disk.Mem, after time.Duration) {
+	r.life++ // the log is not closed: nobody was asked
+	for _, m := range r.mine {
+		m.outcome = unknown
+	}
+	r.log, r.up, r.mine = nil, false, nil
+	r.machine = machine
+	r.later(after, r.start)
+}
+
+// heal ends the faults of the region.
+func (r *region) heal() {
+	r.stalled, r.offset = 0, 0
+	r.faults.Fail(0, disk.Failure{})
+}
+
+// kick lets the region write what is staged, one batch at a time.
+func (r *region) kick() { r.later(0, r.commit) }
+
+func (r *region) commit() {
+	if r.committing || !r.up {
+		return
+	}
+	b := r.engine.TakeBatch()
+	if b == nil {
+		return
+	}
+	r.committing = true
+	payload := append([]byte(nil), b.Payload...)
+	frame, err := r.log.Append(payload)
+	if err != nil {
+		r.finish(b, payload, 0, err)
+		return
+	}
+	r.later(spread(r.w.network, r.w.sync), func() { r.finish(b, payload, frame, r.log.Sync()) })
+}
+
+func (r *region) finish(b *engine.Batch, payload []byte, frame wal.Position, err error) {
+	r.committing = false
+	if err == nil {
+		r.w.counts["batches"]++
+		r.engine.Committed(b, int64(frame))
+		r.end = r.log.Durable()
+		r.w.readFrame(r, payload, r.held)
+		r.settle(func(m *write) bool { return m.batch == b.Number }, acknowledged)
+		r.w.tell("%s has %s", r.name, short(r.held))
+		r.w.hash(payload)
+		r.kick()
+		return
+	}
+	poisoned := errors.Is(err, wal.ErrPoisoned)
+	if _, hit := r.faults.Hit(); !hit {
+		r.w.fail("%s cannot write, and its disk works: %v", r.name, err)
+	}
+	r.w.counts["failed batches"]++
+	r.w.tell("%s cannot write: %v", r.name, err)
+	if poisoned {
+		r.engine.LogFailed()
+		r.settle(func(m *write) bool { return m.batch == b.Number }, unknown)
+	}
+	r.engine.Failed()
+	r.settle(func(*write) bool { return true }, failed)
+	r.staged = r.engine.Vector()
+	if poisoned { // a process that cannot write is of no use
+		r.w.counts["poisoned"]++
+		r.restart(r.machine.CrashSoft(), time.Second)
+		return
+	}
+	r.kick()
+}
+
+func (r *region) settle(which func(*write) bool, as outcome) {
+	kept := r.mine[:0]
+	for _, m := range r.mine {
+		if which(m) {
+			m.outcome = as
+		} else {
+			kept = append(kept, m)
+		}
+	}
+	r.mine = kept
+}
+
+// diskFailure is what a disk error, or a full disk, looks like.
+func diskFailure(rng *rand.Rand, full bool) disk.Failure {
+	if full {
+		return disk.Failure{Err: syscall.ENOSPC, Times: 1 + rng.IntN(8), Short: rng.IntN(2) == 0, K: rng.IntN(600)}
+	}
+	all := disk.Failures(rng.IntN(600))
+	return all[rng.IntN(len(all))]
+}
+
+// Domain implements [fieldwise.Host].
+func (r *region) Domain(name string, m fieldwise.Merger) (fieldwise.Store, error) {
+	return r, r.engine.OpenDomain(name, m)
+}
+
+// Read implements [fieldwise.Store].
+func (r *region) Read(_ context.Context, key string, use func([]byte) error) error {
+	return use(r.engine.Read(name, key).Append(nil))
+}
+
+// ReadOpen implements [fieldwise.OpenStore].
+func (r *region) ReadOpen(_ context.Context, key string, use func([]byte, fieldwise.Opened) error) error {
+	s := r.engine.Read(name, key)
+	return use(s.Bytes, s.Open)
+}
+
+// Keys implements [fieldwise.Store].
+func (r *region) Keys(_ context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for _, key := range r.engine.Keys(name, prefix) {
+			if !yield(key, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Write implements [fieldwise.Store].
+func (r *region) Write(ctx context.Context, key string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
+	return r.WriteOpen(ctx, key, func(dst, state []byte, open fieldwise.Opened, at fieldwise.Version) ([]byte, error) {
+		if open != nil {
+			state = open.AppendState(nil)
+		}
+		return change(dst, state, at)
+	})
+}
+
+// WriteOpen implements [fieldwise.OpenStore]. It returns when the write is staged: whether it
+// became durable is told to the model later.
+func (r *region) WriteOpen(_ context.Context, key string, change func(dst, state []byte, open fieldwise.Opened, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
+	basis, err := r.engine.Begin(r.wall(), name, key)
+	if err != nil {
+		return fieldwise.Receipt{}, err
+	}
+	delta, err := change(nil, basis.State.Bytes, basis.State.Open, basis.At)
+	if err != nil || len(delta) == 0 {
+		return fieldwise.Receipt{}, err
+	}
+	m := r.making
+	m.saw = r.staged.Clone()
+	receipt, batch, err := r.engine.Stage(basis, name, key, delta, "")
+	if err != nil {
+		return fieldwise.Receipt{}, err
+	}
+	m.receipt, m.batch, m.outcome = receipt, batch, pending
+	r.staged[receipt.Origin] = receipt.Seq
+	r.mine = append(r.mine, m)
+	r.kick()
+	return receipt, nil
+}

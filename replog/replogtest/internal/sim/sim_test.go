@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"flag"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	seed    = flag.Uint64("sim.seed", 0, "the history that TestSeed plays; where seeds begin in TestPropertyHistoriesKeepWhatWasPromised")
+	writes  = flag.Int("sim.writes", 0, "how many writes TestSeed makes at most")
+	without Faults
+)
+
+func init() { flag.Var(&without, "sim.without", "kinds of faults that TestSeed leaves out") }
+
+// TestSeed plays one history and tells it.
+func TestSeed(t *testing.T) {
+	if *seed == 0 {
+		t.Skip("no -sim.seed")
+	}
+	r := Run(Plan{Seed: *seed, Without: without, Writes: *writes}, true)
+	t.Logf("%s\n%v", strings.Join(r.Story, "\n"), r.Counts)
+	require.Empty(t, r.Violation)
+}
+
+// histories is how many are played.
+func histories(t *testing.T, usual, long int) int {
+	n := usual
+	if testing.Short() {
+		n = usual / 10
+	}
+	if os.Getenv("FIELDWISE_LONG") == "1" {
+		n = long
+	}
+	if s := os.Getenv("FIELDWISE_HISTORIES"); s != "" {
+		asked, err := strconv.Atoi(s)
+		require.NoError(t, err)
+		n = max(asked/10, 1) // each has hundreds of writes
+	}
+	return n
+}
+
+func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
+	n := histories(t, 150, 1500)
+	first := *seed
+	if first == 0 {
+		first = rand.Uint64() >> 16
+	}
+	t.Logf("seed: %d (repeat with -sim.seed)", first)
+	counts := make(map[string]int)
+	for i := range n {
+		r := Run(Plan{Seed: first + uint64(i)}, false)
+		if r.Violation != "" {
+			shrunk := Shrink(r)
+			t.Fatalf("%s\n%s\nfound as: %s\nrepeat with: %s", strings.Join(shrunk.Story, "\n"), shrunk.Violation, r.Command(), shrunk.Command())
+		}
+		for what, times := range r.Counts {
+			counts[what] += times
+		}
+		counts["simulated seconds"] += int(r.Simulated.Seconds())
+	}
+	t.Logf("histories: %d", n)
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		t.Logf("%s: %d", what, counts[what])
+	}
+	if n < 100 {
+		return
+	}
+	for _, what := range []string{
+		"acknowledged", "add", "batches", "city", "clock jumps", "clocks in 2099", "create", "cut off", "delayed", "delete", "delivered",
+		"disk failures", "failed batches", "hit", "kills", "lang", "lost", "name", "partitions", "poisoned", "power cuts",
+		"remove", "repeated", "reports", "skew alarms", "stalls",
+	} {
+		require.NotZero(t, counts[what], "no history had %q: the test has gone blind there", what)
+	}
+}
+
+// One seed is one history, whatever else the process does.
+func TestOneSeedIsOneHistory(t *testing.T) {
+	for s := range uint64(100) {
+		a, b := Run(Plan{Seed: s + 1}, false), Run(Plan{Seed: s + 1}, false)
+		require.Equal(t, a.Hash, b.Hash, "seed %d", s+1)
+		require.Equal(t, a.Counts, b.Counts)
+		require.Equal(t, a.Violation, b.Violation)
+	}
+}
+
+func TestFaultsAreNamed(t *testing.T) {
+	var f Faults
+	require.NoError(t, f.Set("powercuts,loss"))
+	require.Equal(t, PowerCuts|Loss, f)
+	require.Equal(t, "loss,powercuts", f.String())
+	require.NoError(t, f.Set(Faults(allFaults).String()))
+	require.Equal(t, Faults(allFaults), f)
+	require.ErrorContains(t, f.Set("rain"), "unknown kind of fault")
+	require.Equal(t, "go test ./replog/replogtest/internal/sim -run TestSeed -v -sim.seed=7 -sim.without=loss -sim.writes=3",
+		Plan{Seed: 7, Without: Loss, Writes: 3}.Command())
+}

@@ -1,0 +1,171 @@
+package sim
+
+import (
+	"container/heap"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"hash/fnv"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+)
+
+// Report is what came of a history.
+type Report struct {
+	Plan
+	Violation string // of a promise; empty if none is broken
+	Hash      uint64 // of the trace: equal for equal histories
+	Story     []string
+	Counts    map[string]int // how often things happened
+	Simulated time.Duration
+}
+
+// broken is what a violation panics with.
+type broken string
+
+// world is all of one history.
+type world struct {
+	conditions
+	plan    Plan
+	schema  *fieldmerge.Schema[profile]
+	now     time.Duration
+	events  events
+	order   int // of events at one time
+	regions []*region
+	healing bool // faults have stopped
+
+	model
+	trace  hash.Hash64
+	story  []string // nil: none is kept
+	counts map[string]int
+
+	clients, network, strikes *rand.Rand
+}
+
+// Run plays a history. told says whether it is written down as a story.
+func Run(p Plan, told bool) (r *Report) {
+	w := &world{
+		conditions: p.conditions(), plan: p, model: newModel(), trace: fnv.New64a(), counts: make(map[string]int),
+		clients: p.stream("clients"), network: p.stream("network"), strikes: p.stream("strikes"),
+	}
+	if told {
+		w.story = []string{}
+	}
+	r = &Report{Plan: p, Counts: w.counts}
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case broken:
+			r.Violation = string(v)
+		default:
+			r.Violation = fmt.Sprintf("panic: %v\n%s", v, debug.Stack())
+		}
+		for _, re := range w.regions {
+			re.stop()
+		}
+		r.Hash, r.Story, r.Simulated = w.trace.Sum64(), w.story, w.now
+	}()
+	w.play()
+	return r
+}
+
+func (w *world) play() {
+	var err error
+	if w.schema, err = fieldmerge.NewSchema[profile](); err != nil {
+		panic(err)
+	}
+	w.tell("%d regions, faults: %v", w.conditions.regions, w.faults)
+	for i := range w.conditions.regions {
+		w.addRegion(fieldwise.Region('a' + rune(i)))
+	}
+	for _, r := range w.regions {
+		r.start()
+		w.client(r)
+		for _, peer := range w.regions {
+			if peer != r {
+				w.link(r, peer)
+			}
+		}
+	}
+	w.strike()
+	w.after(w.phase, w.heal)
+	const patience = 120 * time.Second
+	for w.now < w.phase+patience {
+		if len(w.events) == 0 || w.healing && w.converged() {
+			break
+		}
+		e := heap.Pop(&w.events).(event)
+		w.now = e.at
+		e.do()
+	}
+	if !w.converged() {
+		w.fail("the regions do not converge within %v after the last fault: %s", patience, w.vectors())
+	}
+	w.judge()
+}
+
+// heal stops all faults, and the clients.
+func (w *world) heal() {
+	w.healing = true
+	w.tell("all faults stop")
+	for _, r := range w.regions {
+		r.heal()
+	}
+}
+
+// fail ends the history: a promise is broken.
+func (w *world) fail(format string, args ...any) { panic(broken(fmt.Sprintf(format, args...))) }
+
+// tell adds to trace and story.
+func (w *world) tell(format string, args ...any) {
+	line := fmt.Sprintf("%9.3fs ", w.now.Seconds()) + fmt.Sprintf(format, args...)
+	_, _ = w.trace.Write([]byte(line)) // a hash never fails
+	if w.story != nil {
+		w.story = append(w.story, line)
+	}
+}
+
+// hash adds to the trace what is too long to tell.
+func (w *world) hash(b []byte) {
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], uint64(len(b)))
+	_, _ = w.trace.Write(n[:])
+	_, _ = w.trace.Write(b)
+}
+
+// event is something that happens at a time.
+type event struct {
+	at    time.Duration
+	order int
+	do    func()
+}
+
+type events []event
+
+func (h events) Len() int { return len(h) }
+func (h events) Less(i, j int) bool {
+	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].order < h[j].order
+}
+func (h events) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *events) Push(e any)   { *h = append(*h, e.(event)) }
+func (h *events) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return e
+}
+
+// after lets something happen after a while.
+func (w *world) after(d time.Duration, do func()) {
+	w.order++
+	heap.Push(&w.events, event{at: w.now + d, order: w.order, do: do})
+}
+
+// spread is a time around d.
+func spread(rng *rand.Rand, d time.Duration) time.Duration {
+	return d/2 + time.Duration(rng.Int64N(int64(d)+1))
+}
