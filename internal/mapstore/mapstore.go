@@ -71,7 +71,9 @@ func (s *Store) Read(ctx context.Context, key string, use func(state []byte) err
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return use(s.State(key))
+	state := slices.Clone(s.State(key))
+	defer spoil(state)
+	return use(state)
 }
 
 // ReadOpen implements [fieldwise.OpenStore].
@@ -83,13 +85,26 @@ func (s *Store) ReadOpen(ctx context.Context, key string, use func(state []byte,
 	if r.Open != nil {
 		return use(nil, r.Open)
 	}
-	return use(r.State, nil)
+	state := slices.Clone(r.State)
+	defer spoil(state)
+	return use(state, nil)
+}
+
+// spoil overwrites a state that was lent, so that it shows when it was kept.
+func spoil(state []byte) {
+	for i := range state {
+		state[i] = 0xee
+	}
 }
 
 // Write implements [fieldwise.Store]; all writes of the host happen one at a time. A change
 // may read. One that writes to the host waits for ever: it is not recognised as nested.
 func (s *Store) Write(ctx context.Context, key string, change func(dst, state []byte, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
-	return s.write(ctx, key, func(at fieldwise.Version) ([]byte, error) { return change(nil, s.State(key), at) })
+	return s.write(ctx, key, func(at fieldwise.Version) ([]byte, error) {
+		state := slices.Clone(s.State(key))
+		defer spoil(state)
+		return change(nil, state, at)
+	})
 }
 
 // WriteOpen implements [fieldwise.OpenStore]. Of a record that is kept open the change is made
@@ -97,7 +112,11 @@ func (s *Store) Write(ctx context.Context, key string, change func(dst, state []
 func (s *Store) WriteOpen(ctx context.Context, key string, change func(dst, state []byte, open fieldwise.Opened, at fieldwise.Version) ([]byte, error)) (fieldwise.Receipt, error) {
 	return s.write(ctx, key, func(at fieldwise.Version) ([]byte, error) {
 		r := s.record(key)
-		return r.Change(func(state []byte, open fieldwise.Opened) ([]byte, error) { return change(nil, state, open, at) })
+		return r.Change(func(state []byte, open fieldwise.Opened) ([]byte, error) {
+			state = slices.Clone(state)
+			defer spoil(state)
+			return change(nil, state, open, at)
+		})
 	})
 }
 
