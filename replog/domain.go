@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/replog/internal/engine"
@@ -40,11 +41,25 @@ func (d *Domain) ReadOpen(ctx context.Context, key string, use func(state []byte
 	if err := d.usable(ctx); err != nil {
 		return err
 	}
+	buf := readBuffers.Get().(*[]byte)
 	d.replica.mu.RLock()
-	state := d.replica.engine.Read(d.name, key)
+	state := d.replica.engine.Read((*buf)[:0], d.name, key)
 	d.replica.mu.RUnlock()
-	return use(state.Bytes, state.Open)
+	if state.Open == nil {
+		*buf = state.Bytes
+	}
+	err := use(state.Bytes, state.Open)
+	if cap(*buf) <= maxReadBuffer {
+		readBuffers.Put(buf)
+	}
+	return err
 }
+
+// readBuffers hold the states that are being read, as they were when the reading began.
+var readBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxReadBuffer is the largest buffer that is kept for other reads.
+const maxReadBuffer = 64 << 10
 
 // Keys implements [fieldwise.Store]. The keys are listed when the iteration begins.
 func (d *Domain) Keys(ctx context.Context, prefix string) iter.Seq2[string, error] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,23 @@ func TestReadContract(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, n.tokens.Read(ended, "k", func([]byte) error { return nil }), context.Canceled)
 	require.Equal(t, "tokens", n.tokens.Name())
+}
+
+// What a reader was given stays as it is while it reads, whatever is written and read by
+// others meanwhile.
+func TestAStateThatIsBeingReadDoesNotChange(t *testing.T) {
+	n := newNode(t, "a")
+	n.write(t, n.tokens, "k", token("1"))
+	require.NoError(t, n.tokens.Read(ctx, "k", func(state []byte) error {
+		for i := range 50 { // the record is written over, and moves
+			n.write(t, n.tokens, "k", token(strconv.Itoa(100+i)))
+			n.write(t, n.tokens, "other", token(strconv.Itoa(100+i)))
+			require.Equal(t, i+1, strings.Count(read(t, n.tokens, "other"), ";"))
+			require.Equal(t, "1;", string(state))
+		}
+		return nil
+	}))
+	require.Equal(t, 51, strings.Count(read(t, n.tokens, "k"), ";"))
 }
 
 func TestWriteContract(t *testing.T) {

@@ -1,6 +1,7 @@
 package replog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -174,13 +175,10 @@ func (l *life) check(t *testing.T, fs disk.FS, what string) {
 	n := 0
 	for key, err := range d.Keys(ctx, "") {
 		require.NoError(t, err)
-		var state []byte
-		require.NoError(t, d.Read(ctx, key, func(s []byte) error { state = s; return nil }))
-		for _, c := range state {
-			if c == ';' {
-				n++
-			}
-		}
+		require.NoError(t, d.Read(ctx, key, func(state []byte) error {
+			n += bytes.Count(state, []byte(";"))
+			return nil
+		}))
 	}
 	require.GreaterOrEqual(t, n, len(l.acked), what)
 	require.LessOrEqual(t, n, len(l.acked)+len(l.unknown), "%s: a write that failed for certain is there", what)

@@ -156,38 +156,28 @@ func (r *Replica) Domain(name string, m fieldwise.Merger) (fieldwise.Store, erro
 }
 
 // Digest is a SHA-256 over the keys and states of an open domain, deleted records
-// included. Replicas that hold the same entries have equal digests.
+// included. Replicas that hold the same entries have equal digests. It is made of one
+// moment's states: writes wait until it is.
 func (r *Replica) Digest(ctx context.Context, domain string) (sum [sha256.Size]byte, err error) {
 	if err := r.usable(ctx); err != nil {
 		return sum, err
 	}
-	type record struct {
-		key   string
-		state []byte // never changes
+	h := sha256.New()
+	var buf []byte
+	add := func(key string, state []byte) error {
+		buf = binary.BigEndian.AppendUint64(buf[:0], uint64(len(key)))
+		buf = binary.BigEndian.AppendUint64(append(buf, key...), uint64(len(state)))
+		h.Write(buf)
+		h.Write(state)
+		return ctx.Err()
 	}
-	var all []record
 	r.mu.RLock()
-	open := r.engine.IsOpen(domain)
-	if open {
-		r.engine.States(domain, func(key string, state []byte) { all = append(all, record{key, state}) })
-	}
-	r.mu.RUnlock()
-	if !open {
+	defer r.mu.RUnlock()
+	if !r.engine.IsOpen(domain) {
 		return sum, fmt.Errorf("replog: digest: domain %q is not open in %s", domain, r.Region())
 	}
-	h := sha256.New()
-	add := func(b []byte) {
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(len(b)))
-		h.Write(n[:])
-		h.Write(b)
-	}
-	for _, rec := range all {
-		if err := ctx.Err(); err != nil {
-			return sum, err
-		}
-		add([]byte(rec.key))
-		add(rec.state)
+	if err := r.engine.States(domain, add); err != nil {
+		return sum, err
 	}
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"container/list"
 	"fmt"
 	"maps"
@@ -20,7 +21,7 @@ type domain struct {
 	opener   fieldwise.Opener           // nil if the merger has not the power
 	openFrom int                        // Config.OpenFrom
 
-	committed map[string][]byte
+	committed table
 	open      map[string]*list.Element // committed, too, and kept open: see openRecords
 	staged    map[string]stagedState
 	bytes     int64 // of committed states
@@ -89,12 +90,11 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) (err error) {
 		return fmt.Errorf("%w: the log holds %q merged under %q, not %q; a domain keeps its kind of merger, so use another name", fieldwise.ErrMergerMismatch, name, d.named, m.Name())
 	}
 	opened := domain{
-		merger:    m,
-		openFrom:  e.cfg.OpenFrom,
-		named:     d.named,
-		committed: make(map[string][]byte),
-		open:      make(map[string]*list.Element),
-		staged:    make(map[string]stagedState),
+		merger:   m,
+		openFrom: e.cfg.OpenFrom,
+		named:    d.named,
+		open:     make(map[string]*list.Element),
+		staged:   make(map[string]stagedState),
 	}
 	opened.deleter, _ = m.(fieldwise.Deleter)
 	opened.reporter, _ = m.(fieldwise.ConflictReporter)
@@ -184,7 +184,8 @@ func (d *domain) join(state State, entry *Entry, report bool) (conflicts []field
 // a policy: a log that holds it could not be opened again.
 func loggable(s string) string { return strings.ToValidUTF8(s, "?") }
 
-// current is the newest state of a key, staged or committed.
+// current is the newest state of a key, staged or committed, to be used before the next
+// one is published.
 func (d *domain) current(key string) State {
 	if s, ok := d.staged[key]; ok {
 		return s.state
@@ -192,17 +193,18 @@ func (d *domain) current(key string) State {
 	return d.published(key)
 }
 
-// published is the committed state of a key.
+// published is the committed state of a key, to be used before the next one is published.
 func (d *domain) published(key string) State {
 	if at := d.open[key]; at != nil {
 		return State{Open: at.Value.(*openRecord).open}
 	}
-	return State{Bytes: d.committed[key]}
+	return State{Bytes: d.committed.get(key)}
 }
 
 // records counts the keys with a committed state.
-func (d *domain) records() int { return len(d.committed) + len(d.open) }
+func (d *domain) records() int { return d.committed.len() + len(d.open) }
 
+// publish makes a state the committed one of its key. It does not keep its bytes.
 func (e *Engine) publish(d *domain, key string, state State) {
 	old := d.published(key)
 	d.bytes += int64(state.Size() - old.Size())
@@ -210,21 +212,31 @@ func (e *Engine) publish(d *domain, key string, state State) {
 		d.bytes += int64(len(key))
 	}
 	if state.Open != nil {
-		delete(d.committed, key)
+		d.committed.remove(key)
 		e.open.put(d, key, state.Open)
 	} else {
 		e.open.remove(d, key)
-		d.committed[key] = state.Bytes
+		d.committed.put(key, state.Bytes)
 	}
 }
 
-// Read returns the committed state of a key.
-func (e *Engine) Read(domain, key string) State { return e.domains[domain].published(key) }
+// Read returns the committed state of a key. Its bytes are appended to dst: they are the
+// caller's.
+func (e *Engine) Read(dst []byte, domain, key string) State {
+	s := e.domains[domain].published(key)
+	if s.Open == nil {
+		s.Bytes = append(dst, s.Bytes...)
+	}
+	return s
+}
 
 // keys lists the keys with a committed state, in byte order.
 func (d *domain) keys() []string {
 	keys := make([]string, 0, d.records())
-	keys = slices.AppendSeq(slices.AppendSeq(keys, maps.Keys(d.committed)), maps.Keys(d.open))
+	for key := range d.committed.all() {
+		keys = append(keys, string(key))
+	}
+	keys = slices.AppendSeq(keys, maps.Keys(d.open))
 	slices.Sort(keys)
 	return keys
 }
@@ -233,9 +245,9 @@ func (d *domain) keys() []string {
 func (e *Engine) Keys(domain, prefix string) []string {
 	d := e.domains[domain]
 	var keys []string
-	for key, state := range d.committed {
-		if strings.HasPrefix(key, prefix) && (d.deleter == nil || d.deleter.Live(state)) {
-			keys = append(keys, key)
+	for key, state := range d.committed.all() {
+		if bytes.HasPrefix(key, []byte(prefix)) && (d.deleter == nil || d.deleter.Live(state)) {
+			keys = append(keys, string(key))
 		}
 	}
 	for key, at := range d.open {
@@ -247,14 +259,18 @@ func (e *Engine) Keys(domain, prefix string) []string {
 	return keys
 }
 
-// States calls use for each key of a domain and its committed state, in byte order.
-func (e *Engine) States(domain string, use func(key string, state []byte)) {
+// States calls use for each key of a domain and its committed state, in byte order, until
+// use returns an error. The state must neither be changed nor kept.
+func (e *Engine) States(domain string, use func(key string, state []byte) error) error {
 	d := e.domains[domain]
 	for _, key := range d.keys() {
-		if s := d.published(key); s.Open != nil {
-			use(key, s.Append(nil))
-		} else {
-			use(key, s.Bytes)
+		s := d.published(key)
+		if s.Open != nil {
+			s.Bytes = s.Append(nil)
+		}
+		if err := use(key, s.Bytes); err != nil {
+			return err
 		}
 	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +57,7 @@ func TestEntriesBeforeTheirDomainAreHeldPassedOnAndMergedWhenItIsOpened(t *testi
 
 	d.open("notes", lww.NewMerger())
 	require.Equal(t, "a1|b1|c1", d.read("notes", "k"))
-	require.Equal(t, a.e.Read("notes", "k"), d.e.Read("notes", "k"))
+	require.Equal(t, a.e.Read(nil, "notes", "k"), d.e.Read(nil, "notes", "k"))
 	d.commit()
 	require.Equal(t, a.reports(), d.reports())
 	require.Zero(t, d.e.Stats(d.now).Domains[0].Held)
@@ -91,7 +92,7 @@ func TestADomainOpenedWhileItsEntriesAreStaged(t *testing.T) {
 				d.commit()
 			}
 			d.open("notes", lww.NewMerger())
-			require.Equal(t, string(a.e.Read("notes", "k").Bytes), d.seen("notes", "k"))
+			require.Equal(t, string(a.e.Read(nil, "notes", "k").Bytes), d.seen("notes", "k"))
 			basis, err := d.e.Begin(d.now, "notes", "k")
 			require.NoError(t, err)
 			require.Equal(t, when == "committed", basis.Batch == 0)
@@ -206,8 +207,15 @@ func TestKeysListsLiveRecordsInByteOrder(t *testing.T) {
 	require.Equal(t, []string{"a", "ab", "b", "é"}, h.e.Keys("notes", ""))
 	require.Equal(t, []string{"a", "ab"}, h.e.Keys("notes", "a"))
 	var all []string
-	h.e.States("notes", func(key string, _ []byte) { all = append(all, key) })
+	require.NoError(t, h.e.States("notes", func(key string, _ []byte) error {
+		all = append(all, key)
+		return nil
+	}))
 	require.Equal(t, []string{"a", "ab", "b", "z", "é"}, all, "deleted ones have a state too")
+	require.ErrorIs(t, h.e.States("notes", func(key string, _ []byte) error {
+		require.Equal(t, "a", key)
+		return io.EOF
+	}), io.EOF)
 	require.Equal(t, 5, h.e.Stats(h.now).Domains[0].Records)
 }
 
@@ -224,7 +232,7 @@ func TestRecoverGivesBackWhatWasThere(t *testing.T) {
 	require.Equal(t, a.e.Vector(), r.e.Vector())
 	require.Equal(t, a.e.Vector(), r.e.staged, "what was only staged is gone")
 	require.Equal(t, "1;", r.read("tokens", "t"))
-	require.Equal(t, a.e.Read("notes", "k"), r.e.Read("notes", "k"))
+	require.Equal(t, a.e.Read(nil, "notes", "k"), r.e.Read(nil, "notes", "k"))
 	require.Equal(t, a.e.index, r.e.index)
 	require.Equal(t, a.e.reports, r.e.reports)
 	was, is := a.e.Stats(a.now), r.e.Stats(r.now)

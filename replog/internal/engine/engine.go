@@ -40,8 +40,8 @@ type Config struct {
 	MaxOpen   int              // bytes of all states that are kept open; zero: 16 MiB
 }
 
-// Engine is the state of one replica. Its methods must not be called at once; the
-// states it hands out are never changed and may be kept.
+// Engine is the state of one replica. Its methods must not be called at once, but for
+// those that change nothing.
 type Engine struct {
 	cfg   Config
 	now   time.Time

@@ -188,7 +188,7 @@ func (h *host) sync(from *host) {
 }
 
 func (h *host) read(domain, key string) string {
-	state := h.e.Read(domain, key).Append(nil)
+	state := h.e.Read(nil, domain, key).Append(nil)
 	if strings.HasPrefix(domain, "tokens") {
 		return string(state)
 	}

@@ -150,6 +150,7 @@ type logged struct {
 
 type begun struct {
 	basis       Basis
+	state       []byte // of the basis
 	saw         fieldwise.Vector
 	domain, key string
 	generation  uint64
@@ -309,7 +310,7 @@ func (r *region) beginOn(domain, key string) begun {
 		r.w.Fatalf("%v: timestamp %v after %v", r.cfg.Origin, basis.At.Time, r.clock)
 	}
 	r.clock = basis.At.Time
-	return begun{basis: basis, saw: r.e.staged.Clone(), domain: domain, key: key, generation: r.e.Generation()}
+	return begun{basis: basis, state: basis.State.Append(nil), saw: r.e.staged.Clone(), domain: domain, key: key, generation: r.e.Generation()}
 }
 
 func (r *region) finish() {
@@ -320,6 +321,7 @@ func (r *region) finish() {
 	i := upTo(r.w.T, "which", len(r.begun)) - 1
 	b := r.begun[i]
 	r.begun = slices.Delete(r.begun, i, i+1)
+	require.Equal(r.w, string(b.state), string(b.basis.State.Append(nil)), "the basis of a change is not what it was")
 	before := len(r.w.wrote)
 	err := r.finishOf(b)
 	if err == nil && len(r.w.wrote) == before {
@@ -495,7 +497,7 @@ func (r *region) commitOldest() {
 	r.e.Committed(b, frame)
 	require.NoError(r.w, Entries(r.frames[len(r.frames)-1], func(e Entry, _ []byte) error {
 		if r.open[e.Domain] {
-			if got, want := r.e.Read(e.Domain, e.Key).Append(nil), r.folded[e.Domain][e.Key]; !bytes.Equal(got, want) {
+			if got, want := r.e.Read(nil, e.Domain, e.Key).Append(nil), r.folded[e.Domain][e.Key]; !bytes.Equal(got, want) {
 				r.w.Fatalf("%v: %s/%s is %q, its log says %q", r.cfg.Origin, e.Domain, e.Key, got, want)
 			}
 		}
@@ -686,13 +688,18 @@ func (r *region) lag(acked fieldwise.Vector) []Lag {
 // checkStates compares the committed states of an open domain with the fold of the log.
 func (r *region) checkStates(name string) {
 	n, size := 0, int64(0)
-	r.e.States(name, func(key string, state []byte) {
-		n++
+	last := ""
+	require.NoError(r.w, r.e.States(name, func(key string, state []byte) error {
+		if n++; n > 1 && key <= last {
+			r.w.Fatalf("%v: %s/%s comes after %s", r.cfg.Origin, name, key, last)
+		}
+		last = key
 		size += int64(len(key) + len(state))
 		if want := r.folded[name][key]; !bytes.Equal(state, want) {
 			r.w.Fatalf("%v: %s/%s is %q, its log says %q", r.cfg.Origin, name, key, state, want)
 		}
-	})
+		return nil
+	}))
 	if n != len(r.folded[name]) {
 		r.w.Fatalf("%v: %s has %d records, its log has %d", r.cfg.Origin, name, n, len(r.folded[name]))
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // State is what is known of a record: bytes, of which there are none if nothing is, or a
-// record that its merger keeps open. It never changes: an open record is cloned before
+// record that its merger keeps open. An open record never changes: it is cloned before
 // anything is merged into it.
 type State struct {
 	Bytes []byte
@@ -98,7 +98,7 @@ func (o *openRecords) put(d *domain, key string, open fieldwise.Opened) {
 	for o.bytes > o.max && o.last.Len() > 1 {
 		oldest := o.last.Back().Value.(*openRecord)
 		o.remove(oldest.domain, oldest.key)
-		oldest.domain.committed[oldest.key] = oldest.open.AppendState(nil)
+		oldest.domain.committed.put(oldest.key, oldest.open.AppendState(nil))
 	}
 }
 

@@ -68,7 +68,7 @@ func openNow(t require.TestingT, e *Engine) (all []string) {
 		r := at.Value.(*openRecord)
 		require.Contains(t, names, r.domain, "a domain that is no more")
 		require.Same(t, at, r.domain.open[r.key])
-		require.NotContains(t, r.domain.committed, r.key)
+		require.Nil(t, r.domain.committed.get(r.key))
 		require.Equal(t, r.open.Size(), r.size)
 		sum += r.size
 		all = append(all, names[r.domain]+"/"+r.key)
@@ -134,7 +134,10 @@ func TestTheRecordsThatWereWrittenLastAreKeptOpen(t *testing.T) {
 	require.Equal(t, []string{"a", "c", "small"}, h.e.Keys("tokens", ""))
 
 	var all []string
-	h.e.States("tokens", func(key string, state []byte) { all = append(all, key+"="+string(state)) })
+	require.NoError(t, h.e.States("tokens", func(key string, state []byte) error {
+		all = append(all, key+"="+string(state))
+		return nil
+	}))
 	require.Equal(t, []string{"a=100;101;102;103;", "c=100;101;102;" + strings.Repeat("z", 99) + ";", "small=1;"}, all)
 	for _, d := range h.e.Stats(h.now).Domains {
 		if d.Name == "tokens" {
@@ -150,14 +153,14 @@ func TestARecordThatShrinksIsClosed(t *testing.T) {
 	h.open("notes", openNotes{lww.NewMerger()})
 	long := strings.Repeat("x", 28) // a state of 50 bytes
 	h.write("notes", "k", long)
-	require.Equal(t, 50, h.e.Read("notes", "k").Size())
+	require.Equal(t, 50, h.e.Read(nil, "notes", "k").Size())
 	require.Empty(t, openNow(t, h.e), "a first delta is a state as it came")
 	for _, next := range []struct {
 		length int
 		open   bool
 	}{{28, true}, {27, true}, {3, true}, {2, false}, {27, false}, {28, false}, {2, false}, {28, false}, {3, true}} {
 		h.write("notes", "k", long[:next.length])
-		require.Equal(t, 22+next.length, h.e.Read("notes", "k").Size())
+		require.Equal(t, 22+next.length, h.e.Read(nil, "notes", "k").Size())
 		require.Equal(t, next.open, len(openNow(t, h.e)) == 1, "%d bytes", 22+next.length)
 		require.Equal(t, long[:next.length], h.read("notes", "k"))
 	}
@@ -175,7 +178,7 @@ func TestAFailedBatchLeavesAnOpenRecordAsItWas(t *testing.T) {
 	h.stage("tokens", "k", "5")
 	require.Equal(t, "0;1;2;3;", h.read("tokens", "k"))
 	require.Equal(t, "0;1;2;3;4;5;", h.seen("tokens", "k"))
-	kept := h.e.Read("tokens", "k")
+	kept := h.e.Read(nil, "tokens", "k")
 	h.committed(first)
 	require.Equal(t, "0;1;2;3;4;", h.read("tokens", "k"))
 	require.Equal(t, "0;1;2;3;", string(kept.Append(nil)), "whoever read it keeps what was read")

@@ -10,7 +10,7 @@ import (
 
 // Basis is what a local change is made on.
 type Basis struct {
-	State State             // staged state of the key
+	State State             // staged state of the key; it never changes
 	At    fieldwise.Version // of the change
 
 	// Batch is what the state rests on and what is not durable yet: an outcome that
@@ -33,7 +33,7 @@ func (e *Engine) Begin(now time.Time, domain, key string) (Basis, error) {
 	if s, ok := d.staged[key]; ok {
 		b.State, b.Batch = s.state, s.batch
 	} else {
-		b.State = d.published(key)
+		b.State = e.Read(nil, domain, key)
 	}
 	return b, nil
 }
