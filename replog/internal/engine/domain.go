@@ -106,7 +106,10 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) (err error) {
 		}
 	}()
 	var late []lateReport
-	for _, h := range d.held {
+	for i, h := range d.held {
+		if i%group == 0 {
+			opened.touch(d.held[i:min(i+group, len(d.held))])
+		}
 		conflicts, state, err := opened.join(opened.published(h.entry.Key), &h.entry, h.unreported)
 		if err != nil {
 			return fmt.Errorf("replog: domain %q under %q: entry %v/%d: %w", name, m.Name(), h.entry.Origin, h.entry.Seq, err)
@@ -199,6 +202,15 @@ func (d *domain) published(key string) State {
 		return State{Open: at.Value.(*openRecord).open}
 	}
 	return State{Bytes: d.committed.get(key)}
+}
+
+// touch has the records of up to group entries fetched from memory at one time.
+func (d *domain) touch(entries []held) {
+	var keys [group]string
+	for i := range entries {
+		keys[i] = entries[i].entry.Key
+	}
+	d.committed.touch(keys[:len(entries)])
 }
 
 // records counts the keys with a committed state.

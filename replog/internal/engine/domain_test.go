@@ -2,6 +2,7 @@ package engine
 
 import (
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/lww"
 )
 
@@ -305,4 +307,28 @@ func TestFindReport(t *testing.T) {
 		_, _, ok = e.FindReport(none)
 		require.False(t, ok, "report %d", none)
 	}
+}
+
+// BenchmarkOpenDomain folds held deltas of one field into records at random.
+func BenchmarkOpenDomain(b *testing.B) {
+	const records, deltas = 200_000, 400_000
+	rng := rand.New(rand.NewPCG(5, 6))
+	var all []held
+	entry := func(i int, delta []byte) {
+		all = append(all, held{entry: Entry{Origin: originOf("a"), Seq: fieldwise.Seq(len(all) + 1), Domain: "profiles", Key: profileKey(i), Delta: delta}})
+	}
+	state := profile(profileFields, 1, profileTime)
+	for i := range records {
+		entry(i, state)
+	}
+	for i := range deltas {
+		f := rng.IntN(len(profileFields))
+		entry(rng.IntN(records), profile(profileFields[f:f+1], 1, profileTime+fieldwise.Timestamp(i)))
+	}
+	for b.Loop() {
+		e := New(Config{Origin: originOf("a")})
+		e.domain("profiles").held = all
+		require.NoError(b, e.OpenDomain("profiles", fieldmerge.Merger{}))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(all)), "ns/entry")
 }
