@@ -170,7 +170,7 @@ func (r record) forUpdate(u update) (with record, enough bool) {
 				if in.Op != lattice.OpAdd && in.Op != lattice.OpRemove {
 					return r, false
 				}
-				
+				elements[path] = append(elements[path], in.Element)
 			}
 		}
 	}

@@ -220,15 +220,19 @@ func (w *world) judge() {
 	ctx := context.Background()
 	first := w.regions[0]
 	states := make(map[string][]byte)
-	first.engine.States(name, func(key string, state []byte) { states[key] = slices.Clone(state) })
+	first.engine.States(name, func(key string, state []byte) error {
+		states[key] = slices.Clone(state)
+		return nil
+	})
 	reports := make(map[reported]bool)
 	for _, r := range w.regions {
 		n := 0
-		r.engine.States(name, func(key string, state []byte) {
+		r.engine.States(name, func(key string, state []byte) error {
 			n++
 			if !slices.Equal(state, states[key]) {
 				w.fail("%s of %s and %s differs: %x, %x", key, first.name, r.name, states[key], state)
 			}
+			return nil
 		})
 		if n != len(states) {
 			w.fail("%s has %d records, %s has %d", r.name, n, first.name, len(states))

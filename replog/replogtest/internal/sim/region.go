@@ -242,12 +242,12 @@ func (r *region) Domain(name string, m fieldwise.Merger) (fieldwise.Store, error
 
 // Read implements [fieldwise.Store].
 func (r *region) Read(_ context.Context, key string, use func([]byte) error) error {
-	return use(r.engine.Read(name, key).Append(nil))
+	return use(r.engine.Read(nil, name, key).Append(nil))
 }
 
 // ReadOpen implements [fieldwise.OpenStore].
 func (r *region) ReadOpen(_ context.Context, key string, use func([]byte, fieldwise.Opened) error) error {
-	s := r.engine.Read(name, key)
+	s := r.engine.Read(nil, name, key)
 	return use(s.Bytes, s.Open)
 }
 
