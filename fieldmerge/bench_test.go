@@ -197,6 +197,45 @@ func floors() (one, ten func()) {
 	return one, ten
 }
 
+// manyPairs is how many pairs of states take turns where one pair would teach the machine
+// which field is the newer.
+const manyPairs = 512
+
+// floorOfMany is the floor of ten into ten where another random half is newer each time.
+func floorOfMany() func() {
+	into := make(map[string]floorField)
+	floorMap(into, floorFields(benchNames, func(int) uint64 { return 1 }))
+	more := floorFields(benchNames, func(int) uint64 { return 1 })
+	rng := rand.New(rand.NewPCG(5, 6))
+	var halves [manyPairs][10]uint64 // one or zero
+	for i := range halves {
+		for f := range halves[i] {
+			halves[i][f] = rng.Uint64N(2)
+		}
+	}
+	time := uint64(1)
+	return func() {
+		time++
+		for f, newer := range halves[time%manyPairs] {
+			more[f].timestamp = time * newer
+		}
+		floorMap(into, more)
+	}
+}
+
+// pairs are pairs of states of ten fields, each with an item of every one of the origins;
+// a random half of b's are newer, and the others older.
+func pairs(origins []int) (all [manyPairs]mergeCase) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for i := range all {
+		all[i] = mergeCase{
+			a: benchRecord(benchNames, origins, always(now)),
+			b: benchRecord(benchNames, origins, func(int, int) fieldwise.Timestamp { return now - 1 + 2*fieldwise.Timestamp(rng.IntN(2)) }),
+		}
+	}
+	return all
+}
+
 func BenchmarkFloor(b *testing.B) {
 	one, ten := floors()
 	for _, c := range []struct {
@@ -216,24 +255,45 @@ func BenchmarkFloor(b *testing.B) {
 // time than at another, and reports the medians and their ratio. The goals are those of
 // section 11 of the design.
 func BenchmarkRatio(b *testing.B) {
-	const rounds, n = 9, 200_000
+	const rounds, n = 9, 100_000
 	m := fieldmerge.Merger{}
 	cases := mergeCases()
+	dst := make([]byte, 0, 1<<14)
 	merge := func(i int) func() {
 		c := cases[i]
-		dst := make([]byte, 0, 4*(len(c.a)+len(c.b))+1024)
 		return func() { _, _ = m.Merge(dst, c.a, c.b) }
 	}
+	checked := func(i int) func() {
+		c := cases[i]
+		return func() {
+			_, _ = m.Merge(dst, nil, c.a)
+			_, _ = m.Merge(dst, nil, c.b)
+			_, _ = m.Merge(dst, c.a, c.b)
+		}
+	}
+	inTurn := func(origins ...int) func() {
+		all, i := pairs(origins), 0
+		return func() {
+			i = (i + 1) % manyPairs
+			_, _ = m.Merge(dst, all[i].a, all[i].b)
+		}
+	}
 	one, ten := floors()
+	many := floorOfMany()
 	for _, c := range []struct {
 		name         string
 		floor, merge func()
 	}{
 		{"1_into_10", one, merge(0)},
+		{"1_into_10_both_checked", one, checked(0)},
 		{"1_into_10_one_of_three", one, merge(3)},
 		{"1_into_10_new_origin", one, merge(4)},
 		{"10_into_10", ten, merge(5)},
+		{"10_into_10_both_checked", ten, checked(5)},
+		{"10_into_10_many_pairs", many, inTurn(0)},
 		{"10_into_10_three_items", ten, merge(6)},
+		{"10_into_10_three_items_both_checked", ten, checked(6)},
+		{"10_into_10_three_items_many_pairs", many, inTurn(0, 1, 2)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var floor, merged []float64
