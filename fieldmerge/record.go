@@ -108,38 +108,21 @@ func appendChecked(dst, state []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	check := lattice.CheckSeen
 	if r.live() {
-		check = lattice.CheckFields
+		err = lattice.CheckPaths(r.rest, checkName)
+	} else {
+		err = lattice.CheckSeen(r.rest)
 	}
-	if err := check(r.rest); err != nil {
+	if err != nil {
 		return nil, err
-	}
-	if r.live() && bytes.IndexByte(r.rest, '\\') >= 0 {
-		if err := checkPaths(r.rest); err != nil {
-			return nil, err
-		}
 	}
 	return append(dst, state...), nil
 }
 
-// checkPaths refuses field names that are not paths; only an escape can be wrong.
-func checkPaths(rest []byte) error {
-	_, fields, _ := lattice.Cut(rest)
-	for len(fields) > 0 {
-		f, after, ok := lattice.CutField(fields)
-		if !ok {
-			break
-		}
-		fields = after
-		if bytes.IndexByte(f.Name, '\\') < 0 {
-			continue
-		}
-		if _, err := SplitPath(string(f.Name)); err != nil {
-			return fmt.Errorf("%w: %w", fieldwise.ErrMalformed, err)
-		}
-	}
-	return nil
+// checkName refuses a field's name that is not a path.
+func checkName(name []byte) error {
+	_, err := SplitPath(string(name))
+	return err
 }
 
 // Live implements [fieldwise.Deleter].

@@ -54,6 +54,14 @@ func keyLen(content []byte) int {
 	return 0
 }
 
+// keyMask cuts the first eight bytes of a field, as a big endian number, to a key's length.
+func keyMask(n int) uint64 {
+	if n >= 8 {
+		return ^uint64(0)
+	}
+	return ^uint64(0) << (64 - 8*n)
+}
+
 // AppendField appends a field.
 func AppendField(dst []byte, f Field) []byte {
 	dst, start := BeginBin(dst)
@@ -175,10 +183,7 @@ func keyPrefix(content, key []byte) (prefix, mask uint64, ok bool) {
 	if len(key) == 0 || len(content) < 8 {
 		return 0, 0, false
 	}
-	mask = ^uint64(0)
-	if len(key) < 8 {
-		mask <<= 64 - 8*len(key)
-	}
+	mask = keyMask(len(key))
 	return binary.BigEndian.Uint64(content) & mask, mask, true
 }
 
@@ -239,10 +244,20 @@ func renumberFields(dst, b []byte, to renumbering) ([]byte, bool) {
 	return dst, true
 }
 
-// checkFields verifies fields that came from outside and notes the origins they use.
+// checkFields verifies fields that came from outside and notes the origins they use, and
+// whether a name holds an escape.
 func checkFields(b []byte, origins int, used *usage) error {
-	var last []byte
+	var last []byte // the key before
+	lastPrefix := uint64(0)
 	for len(b) > 0 {
+		if len(b) >= 2 && b[0] == 0xc4 && int(b[1]) <= len(b)-2 {
+			end := 2 + int(b[1])
+			if n, prefix, by := plainField(b[2:end], origins); prefix > lastPrefix {
+				used.low |= by
+				last, lastPrefix, b = b[2:2+n], prefix, b[end:]
+				continue
+			}
+		}
 		content, rest, err := wire.Bin(b)
 		if err != nil {
 			return malformed("field: " + err.Error())
@@ -255,6 +270,7 @@ func checkFields(b []byte, origins int, used *usage) error {
 		if !utf8.Valid(key[:n-1]) {
 			return malformed("field name is not UTF-8")
 		}
+		used.escapes = used.escapes || bytes.IndexByte(key, '\\') >= 0
 		if last != nil && bytes.Compare(last, key) >= 0 {
 			return malformed("fields are not sorted")
 		}
@@ -269,10 +285,100 @@ func checkFields(b []byte, origins int, used *usage) error {
 		if err := form.check(body, origins, used); err != nil {
 			return fmt.Errorf("field %q: %w", key[:n-1], err)
 		}
+		if lastPrefix = 0; len(content) >= 8 {
+			lastPrefix = binary.BigEndian.Uint64(content) & keyMask(n)
+		}
 		last, b = key, rest
 	}
 	return nil
 }
+
+// plainField verifies a field whose form can be told at a glance, as that of most can: a
+// register under a name of up to 15 bytes of ASCII without an escape, whose items are of the
+// first 32 origins and have short strings in ASCII or single bytes as values. It returns the
+// length of the key, its first eight bytes as a number to compare, and the origins in use as
+// bits. Of all other fields the prefix is zero.
+func plainField(content []byte, origins int) (n int, prefix, used uint64) {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	if len(content) < 16 {
+		return 0, 0, 0
+	}
+	x := binary.LittleEndian.Uint64(content)
+	prefix = bits.ReverseBytes64(x)
+	escape := x ^ '\\'*ones
+	odd := (x | (escape-ones)&^escape) & high // at bytes that a plain name has not
+	below := (x - firstNameByte*ones) & ^x & high
+	if below != 0 {
+		n = bits.TrailingZeros64(below)/8 + 1
+		prefix &= keyMask(n)
+	} else {
+		if odd != 0 {
+			return 0, 0, 0
+		}
+		x = binary.LittleEndian.Uint64(content[8:])
+		escape = x ^ '\\'*ones
+		odd = (x | (escape-ones)&^escape) & high
+		if below = (x - firstNameByte*ones) & ^x & high; below == 0 {
+			return 0, 0, 0
+		}
+		n = 8 + bits.TrailingZeros64(below)/8 + 1
+	}
+	if odd&(below&-below-1) != 0 { // before the kind
+		return 0, 0, 0
+	}
+	if k := Kind(content[n-1]); k < KindRegister || k > KindMin {
+		return 0, 0, 0
+	}
+	for at, last := n, -1; ; {
+		if len(content)-at < 1+timeLen {
+			return 0, 0, 0
+		}
+		head := content[at]
+		i := int(head >> headShift)
+		if head >= 0x80 || i <= last || i >= origins {
+			return 0, 0, 0
+		}
+		used |= 1 << (i & 63)
+		last = i
+		at += 1 + timeLen
+		if head&headSuperseded == 0 {
+			if at >= len(content) {
+				return 0, 0, 0
+			}
+			c := content[at]
+			at++
+			if length := int(c ^ 0xa0); length < len(shortStrings) {
+				at += length
+				if at > len(content) {
+					return 0, 0, 0
+				}
+				some := binary.LittleEndian.Uint64(content[at-8:]) & shortStrings[length]
+				for from := at - length; from < at-8; from += 8 {
+					some |= binary.LittleEndian.Uint64(content[from:])
+				}
+				if some&high != 0 {
+					return 0, 0, 0
+				}
+			} else if c >= 0x80 && c < 0xe0 && (c < 0xc0 || c > 0xc3) { // not an integer, nil, Absent or a bool
+				return 0, 0, 0
+			}
+		} else if head&headCreated != 0 {
+			return 0, 0, 0
+		}
+		if at == len(content) {
+			return n, prefix, used
+		}
+	}
+}
+
+// shortStrings holds, by the length of a string, what of the eight bytes that it ends with
+// belongs to it.
+var shortStrings = func() (masks [32]uint64) {
+	for length := range masks {
+		masks[length] = ^uint64(0) << (8 * max(8-length, 0))
+	}
+	return masks
+}()
 
 // FindField returns the body of the field, or nil.
 func FindField(b []byte, name string, k Kind) []byte {

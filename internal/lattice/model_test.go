@@ -242,14 +242,21 @@ func TestPropertyJoinSeenIsThatOfTheModel(t *testing.T) {
 	})
 }
 
-// Every way in which a state can be almost canonical is refused.
+// Every way in which a state can be almost canonical is refused, in fields that the check
+// looks at with a glance and in others.
 func TestCheckRefusesWhatIsNotCanonical(t *testing.T) {
+	for _, more := range []string{"", "-field"} {
+		t.Run("x"+more, func(t *testing.T) { testCheckRefuses(t, more) })
+	}
+}
+
+func testCheckRefuses(t *testing.T, more string) {
 	a, b, c := fieldwise.Origin{Region: "a", Incarnation: 1}, fieldwise.Origin{Region: "b", Incarnation: 1}, fieldwise.Origin{Region: "c"}
 	item := func(i int, time fieldwise.Timestamp, v ...byte) []byte {
 		return AppendItem(nil, Item{Index: i, Time: time, Value: v})
 	}
 	field := func(name string, body ...byte) []byte {
-		return AppendField(nil, Field{Name: []byte(name), Kind: KindRegister, Body: body})
+		return AppendField(nil, Field{Name: []byte(name + more), Kind: KindRegister, Body: body})
 	}
 	cat := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	one, two := encodeTable([]fieldwise.Origin{a}), encodeTable([]fieldwise.Origin{a, b})
@@ -270,9 +277,13 @@ func TestCheckRefusesWhatIsNotCanonical(t *testing.T) {
 		"name not UTF-8":            cat(one, field("\xff", item(0, 1, 7)...)),
 		"value not canonical":       cat(one, field("x", item(0, 1, 0xcc, 7)...)),
 		"value with trailing bytes": cat(one, field("x", item(0, 1, 7, 7)...)),
+		"value without its content": cat(one, field("x", item(0, 1, 0xc4)...)),
+		"string longer than all":    cat(one, field("x", item(0, 1, 0xa2, 'v')...)),
+		"string not UTF-8":          cat(one, field("x", item(0, 1, 0xa2, 'v', 0xff)...)),
+		"mark that creates":         cat(one, field("x", append([]byte{3}, item(0, 1)[1:]...)...)),
 		"value left out":            cat(one, field("x", item(0, 1)...)),
 		"head in a longer form":     cat(one, field("x", append([]byte{0xcc, 0}, item(0, 1, 7)[1:]...)...)),
-		"bin in a longer form":      cat(one, []byte{0xc5, 0, 11}, field("x", item(0, 1, 7)...)[2:]),
+		"bin in a longer form":      cat(one, []byte{0xc5, 0, byte(12 + len(more))}, field("x", item(0, 1, 7)...)[2:]),
 		"region not valid":          cat(encodeTable([]fieldwise.Origin{{Region: "A"}}), field("x", item(0, 1, 7)...)),
 		"region empty":              cat(encodeTable([]fieldwise.Origin{{}}), field("x", item(0, 1, 7)...)),
 		"region in a longer form":   cat(wire.AppendBin(nil, []byte{0, 0, 0, 0, 0, 0, 0, 1, 0xd9, 1, 'a'}), field("x", item(0, 1, 7)...)),
@@ -284,7 +295,7 @@ func TestCheckRefusesWhatIsNotCanonical(t *testing.T) {
 	}
 	for kind := range Kind(0x20) {
 		if !kind.joins() {
-			require.ErrorIs(t, CheckFields(cat(one, AppendField(nil, Field{Name: []byte("x"), Kind: kind, Body: item(0, 1, 7)}))),
+			require.ErrorIs(t, CheckFields(cat(one, AppendField(nil, Field{Name: []byte("x" + more), Kind: kind, Body: item(0, 1, 7)}))),
 				fieldwise.ErrUnsupportedKind, "kind %d", kind)
 		}
 	}

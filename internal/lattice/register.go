@@ -236,10 +236,11 @@ func itemTimes(b []byte, yield func(index int, t fieldwise.Timestamp) bool) bool
 	return true
 }
 
-// usage notes which origins of a table are used.
+// usage notes which origins of a table are used, and what else a check comes across.
 type usage struct {
-	low  uint64
-	high []uint64
+	low     uint64
+	high    []uint64
+	escapes bool // the name of a field holds an escape
 }
 
 func newUsage(origins int) usage {

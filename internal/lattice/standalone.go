@@ -20,7 +20,8 @@ func CheckState(k Kind, state []byte) error {
 	if !ok {
 		return unsupported(k)
 	}
-	return check(state, form)
+	_, err := check(state, form)
+	return err
 }
 
 // JoinStates appends the join of two states of kind k, which have passed CheckState.

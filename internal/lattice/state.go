@@ -1,6 +1,9 @@
 package lattice
 
 import (
+	"bytes"
+	"fmt"
+
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
@@ -72,23 +75,23 @@ func (k body) times(b []byte, yield func(index int, t fieldwise.Timestamp) bool)
 	return false
 }
 
-func check(state []byte, kind body) error {
+func check(state []byte, kind body) (usage, error) {
 	content, b, err := wire.Bin(state)
 	if err != nil {
-		return malformed("origin table: " + err.Error())
+		return usage{}, malformed("origin table: " + err.Error())
 	}
 	origins, err := Table(content).Check()
 	if err != nil {
-		return err
+		return usage{}, err
 	}
 	used := newUsage(origins)
 	if err := kind.check(b, origins, &used); err != nil {
-		return err
+		return usage{}, err
 	}
 	if !used.all(origins) {
-		return malformed("origin table names an origin that nothing uses")
+		return usage{}, malformed("origin table names an origin that nothing uses")
 	}
-	return nil
+	return used, nil
 }
 
 func join(dst, a, b []byte, kind body) ([]byte, error) {
@@ -111,10 +114,36 @@ func Cut(state []byte) (t Table, b []byte, ok bool) {
 }
 
 // CheckFields verifies table and fields that came from outside.
-func CheckFields(state []byte) error { return check(state, fields) }
+func CheckFields(state []byte) error {
+	_, err := check(state, fields)
+	return err
+}
+
+// CheckPaths is CheckFields where names are paths: those that hold an escape are given to
+// path, which says whether it is in its place.
+func CheckPaths(state []byte, path func(name []byte) error) error {
+	used, err := check(state, fields)
+	if err != nil || !used.escapes {
+		return err
+	}
+	_, rest, _ := Cut(state)
+	for len(rest) > 0 {
+		f, after, _ := CutField(rest)
+		if bytes.IndexByte(f.Name, '\\') >= 0 {
+			if err := path(f.Name); err != nil {
+				return fmt.Errorf("%w: %w", fieldwise.ErrMalformed, err)
+			}
+		}
+		rest = after
+	}
+	return nil
+}
 
 // CheckSeen verifies table and context of a tombstone that came from outside.
-func CheckSeen(state []byte) error { return check(state, seen) }
+func CheckSeen(state []byte) error {
+	_, err := check(state, seen)
+	return err
+}
 
 // JoinFields appends the join of two sequences of fields, each behind its table.
 func JoinFields(dst, a, b []byte) ([]byte, error) { return join(dst, a, b, fields) }
