@@ -330,7 +330,9 @@ func BenchmarkCounter(b *testing.B) {
 	_, rest, ok := lattice.Cut(state[1:])
 	require.True(b, ok)
 	dst := make([]byte, 0, 4*len(state)+1024)
+	room, delta := make([]byte, 0, 64), make([]byte, 0, 256)
 	inc := []lattice.Intent{{Op: lattice.OpInc, Amount: 1}}
+	name := []byte("visits")
 	at := fieldwise.Version{Time: now + 5000, Origin: benchOrigin(0)}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -339,11 +341,12 @@ func BenchmarkCounter(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		body, err := d.AppendCounts(nil, lattice.FindField(rest, "visits", lattice.KindCounter), inc)
+		body, err := d.AppendCounts(room, lattice.FindField(rest, "visits", lattice.KindCounter), inc)
 		if err != nil {
 			b.Fatal(err)
 		}
-		delta := d.AppendFields([]byte{1}, []lattice.Field{{Name: []byte("visits"), Kind: lattice.KindCounter, Body: body}})
+		fields := [1]lattice.Field{{Name: name, Kind: lattice.KindCounter, Body: body}}
+		delta = d.AppendFields(append(delta[:0], 1), fields[:])
 		if _, err := m.Merge(dst, state, delta); err != nil {
 			b.Fatal(err)
 		}

@@ -44,7 +44,7 @@ func (r *rules) appendCreate(dst []byte, rec record, u update, at fieldwise.Vers
 			buf, err = d.AppendWrite(buf, nil, val)
 		} else {
 			var body []byte
-			body, err = r.appendEdit(d, path, k, nil, nil, val, &u)
+			body, err = r.appendEdit(&d, path, k, nil, nil, val, &u)
 			buf = append(buf, body...)
 		}
 		if err != nil {
@@ -168,7 +168,7 @@ func (r *rules) appendUpdate(dst []byte, rec record, u update, at fieldwise.Vers
 			}
 			body, err = d.AppendWrite(nil, register, val)
 		} else {
-			body, err = r.appendEdit(d, path, k, t, register, val, &u)
+			body, err = r.appendEdit(&d, path, k, t, register, val, &u)
 		}
 		if err != nil {
 			return err

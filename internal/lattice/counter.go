@@ -221,22 +221,23 @@ var errOverflow = fmt.Errorf("the counter is full: this origin cannot count beyo
 // which may be empty. A reset takes back what the write knows of.
 func (d *Delta) AppendCounts(dst, counter []byte, intents []Intent) ([]byte, error) {
 	own, last := Count{Index: d.self}, -1 // last: the intent that resets and is not reset itself
-	for rest := counter; len(rest) > 0; {
+	for rest := counter; len(rest) > 0; { // up to its own count
 		c, after, ok := CutCount(rest)
 		if !ok {
 			return nil, malformed("counter ends inside a count")
 		}
-		rest = after
-		switch i := d.index(c.Index); {
-		case i >= len(d.origins):
-			return nil, malformed("count outside the origin table")
-		case i == d.self:
+		i := d.index(c.Index)
+		if i == d.self {
 			if err := d.above(c.Time); err != nil {
 				return nil, err
 			}
 			own = c
 			own.Index = d.self
 		}
+		if i >= d.self {
+			break
+		}
+		rest = after
 	}
 	own.Time = d.at.Time
 	for i, in := range intents {
@@ -261,9 +262,14 @@ func (d *Delta) AppendCounts(dst, counter []byte, intents []Intent) ([]byte, err
 	}
 	written := false
 	for len(counter) > 0 {
-		c, rest, _ := CutCount(counter)
+		c, rest, ok := CutCount(counter)
+		if !ok {
+			return nil, malformed("counter ends inside a count")
+		}
 		counter = rest
-		c.Index = d.index(c.Index)
+		if c.Index = d.index(c.Index); c.Index >= d.origins {
+			return nil, malformed("count outside the origin table")
+		}
 		if !written && c.Index >= d.self {
 			dst, written = AppendCount(dst, own), true
 		}

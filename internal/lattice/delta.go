@@ -5,13 +5,15 @@ import (
 	"slices"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
 // Delta makes the delta of one write: what it sets at its own origin, and the marks
 // for what it supersedes. [NewDelta] is the only way to make one.
 type Delta struct {
 	at      fieldwise.Version
-	origins []fieldwise.Origin // of the state and the writer
+	table   Table // of the state; the writer stands at self, among its origins or between them
+	origins int   // of the state and the writer
 	self    int
 	moved   bool // the writer is new to the state: indices from self on are one higher
 	used    usage
@@ -20,30 +22,42 @@ type Delta struct {
 	created bool
 }
 
-// NewDelta begins a write at version at, made where the state has the table t.
-func NewDelta(t Table, at fieldwise.Version) (*Delta, error) {
+// NewDelta begins a write at version at, made where the state has the table t, which it keeps.
+func NewDelta(t Table, at fieldwise.Version) (Delta, error) {
 	if err := at.Origin.Region.Validate(); err != nil {
-		return nil, err
+		return Delta{}, err
 	}
-	d := &Delta{at: at, origins: t.Origins()}
-	self, found := slices.BinarySearchFunc(d.origins, at.Origin, fieldwise.Origin.Compare)
-	if !found {
-		if len(d.origins) >= MaxOrigins {
-			return nil, &fieldwise.LimitError{Limit: "origins of a record", Got: len(d.origins) + 1, Max: MaxOrigins}
+	d := Delta{at: at, table: t, moved: true}
+	for rest := t; ; d.origins++ {
+		e, after, ok := rest.cut()
+		if !ok {
+			break
 		}
-		d.origins = slices.Insert(d.origins, self, at.Origin)
-		d.moved = true
+		switch c := e.compareOrigin(at.Origin); {
+		case c < 0:
+			d.self = d.origins + 1
+		case c == 0:
+			d.self, d.moved = d.origins, false
+		}
+		rest = after
 	}
-	d.self, d.used = self, newUsage(len(d.origins))
+	if d.moved {
+		if d.origins >= MaxOrigins {
+			return Delta{}, &fieldwise.LimitError{Limit: "origins of a record", Got: d.origins + 1, Max: MaxOrigins}
+		}
+		d.origins++
+	}
+	d.used = newUsage(d.origins)
 	return d, nil
 }
 
 // Knowing limits what the write knows of to what the context says, per origin the
 // highest timestamp: what is current and newer stays beside what the write sets.
 func (d *Delta) Knowing(context map[fieldwise.Origin]fieldwise.Timestamp) {
-	d.known = make([]fieldwise.Timestamp, len(d.origins))
-	for i, o := range d.origins {
-		d.known[i] = context[o]
+	d.known = make([]fieldwise.Timestamp, d.origins)
+	d.known[d.self] = context[d.at.Origin]
+	for i, o := range d.table.Origins() {
+		d.known[d.index(i)] = context[o]
 	}
 }
 
@@ -86,7 +100,7 @@ func (d *Delta) AppendWrite(dst, register, value []byte) ([]byte, error) {
 			dst, written = AppendItem(dst, own), true
 		}
 		switch {
-		case it.Index >= len(d.origins):
+		case it.Index >= d.origins:
 			return nil, malformed("item outside the origin table")
 		case it.Index == d.self:
 			if err := d.above(it.Time); err != nil {
@@ -105,19 +119,38 @@ func (d *Delta) AppendWrite(dst, register, value []byte) ([]byte, error) {
 
 // finish appends the table of the origins in use and the body as it reads under it.
 func (d *Delta) finish(dst []byte, kind body, b []byte) []byte {
-	dst = slices.Grow(dst, len(b)+32*len(d.origins))
-	if d.used.all(len(d.origins)) {
-		return append(AppendTable(dst, d.origins), b...)
+	dst = slices.Grow(dst, len(b)+len(d.table)+binLen(len(d.table))+32)
+	all := d.used.all(d.origins)
+	if all && !d.moved {
+		return append(wire.AppendBin(dst, d.table), b...)
 	}
-	var kept []fieldwise.Origin
-	to := make(renumbering, len(d.origins))
-	for i, o := range d.origins {
-		if d.used.has(i) {
-			to[i] = uint32(len(kept))
-			kept = append(kept, o)
+	var few [64]uint32
+	to := renumbering(few[:])
+	if d.origins > len(few) {
+		to = make(renumbering, d.origins)
+	}
+	dst, start := BeginBin(dst)
+	rest, next := d.table, uint32(0)
+	for i := range d.origins {
+		var e entry
+		if i != d.self || !d.moved {
+			e, rest, _ = rest.cut()
 		}
+		if !d.used.has(i) {
+			continue
+		}
+		if e == nil {
+			dst = appendEntry(dst, d.at.Origin)
+		} else {
+			dst = append(dst, e...)
+		}
+		to[i] = next
+		next++
 	}
-	dst = AppendTable(dst, kept)
+	dst = EndBin(dst, start)
+	if all {
+		return append(dst, b...)
+	}
 	dst, _ = kind.renumber(dst, b, to) // this Delta wrote b itself
 	return dst
 }
@@ -125,11 +158,8 @@ func (d *Delta) finish(dst []byte, kind body, b []byte) []byte {
 // AppendFields appends table and fields of a delta; the fields are sorted in place.
 func (d *Delta) AppendFields(dst []byte, fs []Field) []byte {
 	sortFields(fs)
-	n := 0
-	for _, f := range fs {
-		n += len(f.Name) + len(f.Body) + 8
-	}
-	b := make([]byte, 0, n)
+	var few [256]byte
+	b := few[:0]
 	for _, f := range fs {
 		b = AppendField(b, f)
 	}

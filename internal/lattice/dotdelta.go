@@ -96,7 +96,7 @@ func (d *Delta) removed(elements []byte, changed []change) (all []interval, err 
 		for more := true; more; {
 			dot, after, ok := cutDot(dots)
 			i := d.index(dot.index)
-			if !ok || i >= len(d.origins) {
+			if !ok || i >= d.origins {
 				return nil, malformed("element ends inside a dot")
 			}
 			if d.knows(i, dot.time) {

@@ -383,12 +383,13 @@ var shortStrings = func() (masks [32]uint64) {
 // FindField returns the body of the field, or nil.
 func FindField(b []byte, name string, k Kind) []byte {
 	for len(b) > 0 {
-		f, rest, ok := CutField(b)
+		content, rest, ok := Bin(b)
 		if !ok {
 			return nil
 		}
-		if f.Kind == k && string(f.Name) == name {
-			return f.Body
+		// No name holds a kind's byte, so where the kind stands the name ends.
+		if n := len(name); len(content) > n && Kind(content[n]) == k && string(content[:n]) == name {
+			return content[n+1:]
 		}
 		b = rest
 	}

@@ -128,3 +128,41 @@ func TestCheckPathsIsGivenNamesWithEscapes(t *testing.T) {
 		require.Equal(t, bytes.Contains([]byte(n), []byte(`\`)), err != nil, n)
 	}
 }
+
+// Each field is found by its whole name and kind, and by nothing else.
+func TestFieldsAreFoundByNameAndKind(t *testing.T) {
+	var b []byte
+	fs := []Field{{Name: []byte("a"), Kind: KindRegister}, {Name: []byte("a"), Kind: KindMax}, {Name: []byte("ab"), Kind: KindCounter}, {Name: []byte("b"), Kind: KindMax}}
+	for i := range fs {
+		fs[i].Body = []byte{byte(i), byte(KindSet)}
+		b = AppendField(b, fs[i])
+	}
+	for _, f := range fs {
+		require.Equal(t, f.Body, FindField(b, string(f.Name), f.Kind), "%s, %v", f.Name, f.Kind)
+	}
+	for _, f := range []Field{{Name: nil, Kind: KindRegister}, {Name: []byte("ab"), Kind: KindMax}, {Name: []byte("b"), Kind: KindRegister}, {Name: []byte("abc"), Kind: KindSet}} {
+		require.Nil(t, FindField(b, string(f.Name), f.Kind), "%s, %v", f.Name, f.Kind)
+	}
+}
+
+// A counter is counted up, and the delta made, without a byte of memory beyond what is given.
+func TestCountingUpAllocatesNothing(t *testing.T) {
+	origins := threeOrigins()
+	table := tableOf(t, origins)
+	var counter []byte
+	for i := range origins {
+		counter = AppendCount(counter, Count{Index: i, Time: 1, Up: 7})
+	}
+	room, delta := make([]byte, 0, 64), make([]byte, 0, 256)
+	name, inc := []byte("visits"), []Intent{{Op: OpInc, Amount: 1}}
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		d, _ := NewDelta(table, fieldwise.Version{Time: 2, Origin: origins[1]})
+		body, _ := d.AppendCounts(room, counter, inc)
+		fields := [1]Field{{Name: name, Kind: KindCounter, Body: body}}
+		delta = d.AppendFields(delta[:0], fields[:])
+	}))
+	require.NoError(t, CheckFields(delta))
+	got, _, ok := Cut(delta)
+	require.True(t, ok)
+	require.Equal(t, origins[1:2], got.Origins())
+}

@@ -48,7 +48,7 @@ func (s *shelf) delta(t require.TestingT) *Delta {
 	s.now += 10
 	d, err := NewDelta(s.table(t), fieldwise.Version{Time: s.now, Origin: threeOrigins()[s.self]})
 	require.NoError(t, err)
-	return d
+	return &d
 }
 
 // turn writes the change of a list from one into the other; to nil is unset.

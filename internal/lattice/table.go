@@ -2,6 +2,7 @@ package lattice
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -68,6 +69,17 @@ func (e entry) compare(f entry) int {
 		return c
 	}
 	return bytes.Compare(e[:incarnationLen], f[:incarnationLen]) // big endian: byte order is number order
+}
+
+// compareOrigin is compare with an origin in the place of the other entry.
+func (e entry) compareOrigin(o fieldwise.Origin) int {
+	switch r := e.region(); {
+	case string(r) < string(o.Region):
+		return -1
+	case string(r) > string(o.Region):
+		return 1
+	}
+	return cmp.Compare(binary.BigEndian.Uint64(e), o.Incarnation)
 }
 
 func (e entry) origin() fieldwise.Origin {

@@ -83,7 +83,7 @@ func checkSeen(b []byte, origins int, used *usage) error {
 
 // AppendSeen appends table and context of a delete that saw the given table and fields.
 func (d *Delta) AppendSeen(dst []byte, fs []byte) ([]byte, error) {
-	highest := make([]fieldwise.Timestamp, len(d.origins))
+	highest := make([]fieldwise.Timestamp, d.origins)
 	for len(fs) > 0 {
 		f, rest, ok := CutField(fs)
 		if !ok {
