@@ -268,9 +268,7 @@ func (w *world) judge() {
 				w.fail("%v, which was acknowledged, is in no log", m.receipt)
 			}
 		}
-		if m.logged && !w.accounted(m, shown[m.key], reports) {
-			w.fail("%s %s by %v is gone, and nobody who knew of it wrote, and nobody reports it; %+v is shown", m.what, m.value, m.receipt, shown[m.key])
-		}
+		w.account(m, shown[m.key], reports)
 	}
 	w.countHits(shown, reports)
 	if w.counts["acknowledged"] == 0 && w.plan.Writes == 0 && w.phase > 5*time.Second && w.faults&(DiskErrors|FullDisks|PowerCuts|Kills|Stalls) == 0 {
@@ -278,24 +276,35 @@ func (w *world) judge() {
 	}
 }
 
-// accounted reports whether what a write set or added is shown, was replaced or removed by
-// somebody who knew of it, or is named in a report.
-func (w *world) accounted(m *write, shown *profile, reports map[reported]bool) bool {
-	visible := false
+// visible reports whether what a write set or added is shown; ok is false where it did neither.
+func (m *write) visible(shown *profile) (is, ok bool) {
 	switch m.what {
 	case "name", "create":
-		visible = shown != nil && shown.Name == m.value
+		return shown != nil && shown.Name == m.value, true
 	case "city":
-		visible = shown != nil && shown.City == m.value
+		return shown != nil && shown.City == m.value, true
 	case "lang":
-		visible = shown != nil && shown.Lang["x"] == m.value
+		return shown != nil && shown.Lang["x"] == m.value, true
 	case "add":
-		visible = shown != nil && shown.Tags.Has(m.value)
-	default:
-		return true
+		return shown != nil && shown.Tags.Has(m.value), true
 	}
-	return visible || reports[reported{m.key, m.receipt.Version()}] ||
-		slices.ContainsFunc(w.writes, func(later *write) bool { return later.logged && later.replaces(m) })
+	return false, false
+}
+
+// account checks that what a write set or added is shown, or else was replaced or removed by
+// somebody who knew of it, or is named in a report; and that it is shown in the first case alone.
+func (w *world) account(m *write, shown *profile, reports map[reported]bool) {
+	visible, ok := m.visible(shown)
+	if !ok || !m.logged {
+		return
+	}
+	i := slices.IndexFunc(w.writes, func(later *write) bool { return later.logged && later.replaces(m) })
+	switch {
+	case visible && i >= 0:
+		w.fail("%s %s by %v is shown, though %s by %v took its place", m.what, m.value, m.receipt, w.writes[i].what, w.writes[i].receipt)
+	case !visible && i < 0 && !reports[reported{m.key, m.receipt.Version()}]:
+		w.fail("%s %s by %v is gone, and nobody who knew of it wrote, and nobody reports it; %+v is shown", m.what, m.value, m.receipt, shown)
+	}
 }
 
 // replaces reports whether a write knew of another, and took its place.

@@ -81,14 +81,28 @@ func (r *region) run(life int, do func()) {
 	}
 }
 
-// start opens the log and the domain.
+// start opens the log and the domain, and may be cut off in the middle of that.
 func (r *region) start() {
 	r.faults = disk.NewFault(r.machine, r.drop.Uint64())
+	if stop := 1 + r.drop.IntN(80); !r.w.healing && r.w.faults&(Kills|PowerCuts) != 0 && stop <= 40 {
+		r.faults.StopAt(stop)
+	}
 	r.open()
 }
 
 func (r *region) open() {
 	log, recovery, err := wal.Open(dir, engine.AppendIdentity(nil, r.origin), wal.Options{FS: r.faults})
+	if errors.Is(err, disk.ErrStopped) {
+		r.w.counts["cut off starts"]++
+		r.w.tell("%s is cut off while it starts", r.name)
+		machine := r.machine.CrashSoft()
+		if r.w.faults&PowerCuts != 0 {
+			machine = r.machine.CrashRand(r.drop)
+		}
+		r.restart(machine, 100*time.Millisecond)
+		return
+	}
+	r.faults.StopAt(0)
 	if err != nil {
 		if _, hit := r.faults.Hit(); !hit {
 			r.w.fail("%s does not start: %v", r.name, err)
