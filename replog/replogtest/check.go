@@ -90,7 +90,7 @@ func check(t testing.TB, f face, o Options) {
 		t.Fatal(found.story(t.Name()))
 		return
 	}
-	t.Logf("histories: %d, writes: %d, conflicts: %d", c.Histories, c.writes, c.conflicts)
+	t.Logf("histories: %d, writes: %d, of which %d lost with restores, conflicts: %d", c.Histories, c.writes, c.lost, c.conflicts)
 	for _, name := range f.poor() {
 		t.Logf("replogtest: of %s only the zero value could be made; give Options.Sample to check it with others", name)
 	}
@@ -109,7 +109,7 @@ type checker struct {
 
 	tries int // how many histories are played to understand one that fails
 
-	writes, conflicts, concurrent int
+	writes, lost, conflicts, concurrent int
 }
 
 func newChecker(f face, o Options) (*checker, error) {
@@ -181,6 +181,7 @@ func (c *checker) check() *finding {
 			return found
 		}
 		c.writes += len(w.order)
+		c.lost += len(w.order) - len(w.kept)
 		c.concurrent += w.concurrent()
 		seen := make(map[fieldwise.ConflictID]bool)
 		for i := range w.reports {

@@ -7,9 +7,9 @@
 //
 // It plays random histories of one record in two to five regions: creates, updates,
 // patches, writes under tokens that are fresh or stale, deletes and creates after them,
-// settled conflicts, clocks that are behind or far ahead, links that are cut, and writes
-// that arrive late. In a part of the histories they arrive in any order, twice or never,
-// until full states heal it. All of it happens in memory, one step at a time: there is no
+// settled conflicts, clocks that are behind or far ahead, links that are cut, writes
+// that arrive late, and regions that are restored from an earlier copy of their disks. In a
+// part of the histories writes arrive in any order, twice or never, until full states heal it. All of it happens in memory, one step at a time: there is no
 // goroutine, nothing sleeps, and the clock is one that the history moves. A history is
 // drawn from a seed, and the seed plays it again.
 //
@@ -20,7 +20,9 @@
 //	survival      each change of a field that was acknowledged is shown, or a write that
 //	              knew of it took its place, or conflict reports of all regions name it;
 //	              a field of max shows it or more, one of min it or less, and what was
-//	              counted and added is shown unless a write that knew of it took it back
+//	              counted and added is shown unless a write that knew of it took it back.
+//	              Excused, and counted, is what a restore lost before any other region had
+//	              heard of it: what others have comes back
 //	sums and      in every region, at every moment, a counter shows the sum of what the
 //	elements      writes there counted, a set, a flag and a list what they added, but for
 //	              what resets and removes that knew of it took back; nothing comes back,

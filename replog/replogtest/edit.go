@@ -208,15 +208,15 @@ func (e *edit) counts(made *write, now dots) effect {
 	return f
 }
 
-// takesBack reports whether a reset takes back what d counted. What a region counts goes
+// takesBack reports whether a reset takes back what d counted. What an origin counts goes
 // as a whole: what it has counted since the writer saw it keeps the rest, too.
 func (x *write) takesBack(now dots, d dot) bool {
-	by := x.region.w.writes[d.write]
-	if by.region == x.region {
+	by := x.region.w.writes[d.write].version.Origin
+	if by == x.version.Origin {
 		return true
 	}
 	for other := range now {
-		if y := x.region.w.writes[other.write]; y.region == by.region && !x.knows(y) {
+		if y := x.region.w.writes[other.write]; y.version.Origin == by && !x.knows(y) {
 			return false
 		}
 	}
@@ -419,11 +419,11 @@ func (x *write) shall(now holding) holding {
 	return made
 }
 
-// tells reports whether a delta says what became of d, which its write did not touch: a
-// region tells all that it ever counted, and a reset what was ever taken back.
+// tells reports whether a delta says what became of d, which its write did not touch: an
+// origin tells all that it ever counted, and a reset what was ever taken back.
 func (f *effect) tells(x *write, now dots, d dot) bool {
 	return f.kind == lattice.KindCounter &&
-		(x.region.w.writes[d.write].region == x.region || f.resets && x.takesBack(now, d))
+		(x.region.w.writes[d.write].version.Origin == x.version.Origin || f.resets && x.takesBack(now, d))
 }
 
 // seenIn is what a token says that its reader was shown, by the bytes of the state.

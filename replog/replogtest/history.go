@@ -28,12 +28,13 @@ const (
 	skew         // the region's wall clock is set anew
 	cut          // the link to a peer is cut
 	mend         // all links of the region work again
+	restore      // the region goes back to an earlier copy of its state, as a new origin
 )
 
 // weights say how often each kind comes up. Only a chaotic history has full states.
 var weights = [...]int{
 	create: 3, update: 24, patch: 8, put: 14, replace: 5, upsert: 3, remove: 4, resolve: 6,
-	read: 12, take: 24, catchUp: 10, state: 6, skew: 4, cut: 4, mend: 3,
+	read: 12, take: 24, catchUp: 10, state: 6, skew: 4, cut: 4, mend: 3, restore: 3,
 }
 
 // hasPeer reports whether the kind is of something between two regions.

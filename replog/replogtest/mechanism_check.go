@@ -214,7 +214,7 @@ func (w *world) reportedOther(r *region, c *fieldwise.Conflict, m mechanism, los
 	case fieldwise.ConflictDelete:
 		all := dropped.fields[c.Field]
 		if m.kind == lattice.KindCounter {
-			want := all.sum(w, c.Field, func(x *write) bool { return x.region == loser.region })
+			want := all.sum(w, c.Field, func(x *write) bool { return x.version.Origin == loser.version.Origin })
 			if number(c.Loser.Value).Cmp(want) != 0 {
 				w.fail(oracleReports, "%s reports that a delete drops %s of %s, which %s counted, and that is %v",
 					r, valueText(string(c.Loser.Value)), fieldText(c.Field), loser.region, want)
@@ -243,11 +243,11 @@ func (w *world) reportedOther(r *region, c *fieldwise.Conflict, m mechanism, los
 func (w *world) mechanismsSurvived(r *region, silence string, counts func(report) bool) {
 	last := r.now.shall.life
 	lives := make(map[uint64]holding) // what each life of the record came to
-	for _, x := range w.order {
+	for _, x := range w.kept {
 		lives[x.life] = x.comes.join(holding{life: x.life, fields: lives[x.life].fields})
 	}
 	shown := w.shown(r)
-	for _, x := range w.order {
+	for _, x := range w.kept {
 		for _, path := range slices.Sorted(maps.Keys(x.does)) {
 			f := x.does[path]
 			for _, d := range f.added {
@@ -266,11 +266,11 @@ func (w *world) mechanismsSurvived(r *region, silence string, counts func(report
 }
 
 func (w *world) deletedKnowingly(x *write) bool {
-	return slices.ContainsFunc(w.order, func(y *write) bool { return y.deletes && y.knew.has(x.id()) })
+	return slices.ContainsFunc(w.kept, func(y *write) bool { return y.deletes && y.knew.has(x.id()) })
 }
 
 // isReported reports whether a report names what a write counted or added. One of a counter
-// names all that a region counted, up to its last write, and one of a shape all of a field.
+// names all that an origin counted, up to its last write, and one of a shape all of a field.
 func (w *world) isReported(x *write, path string, d dot, isHidden bool, counts func(report) bool) bool {
 	return slices.ContainsFunc(w.reports, func(r report) bool {
 		if !counts(r) || r.Field != path {

@@ -40,6 +40,8 @@ func (w *world) play() {
 			}
 			w.tell("the links of %s work again", r)
 		}
+	case restore:
+		r.restore()
 	case read:
 		w.read(r)
 	default:

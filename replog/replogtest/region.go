@@ -28,8 +28,10 @@ type region struct {
 	ahead  time.Duration // of the wall clock
 	cut    map[*region]bool
 
+	incarnations uint64 // that it has had
+
 	now   view   // what it holds
-	past  []view // what it held before
+	past  []view // what it held before: copies of it, and states that were sent
 	reads []reading
 	seq   fieldwise.Seq
 	shown map[string]string // of now, once it was asked for
@@ -40,6 +42,11 @@ type view struct {
 	state []byte
 	held  set
 	shall holding // what the state shall come to
+
+	// Of a state of a region's own, what a copy of its disk has beside it.
+	step int                 // in which it came to be
+	mark fieldwise.Timestamp // of the clock
+	told []int               // the reports that were made on the way, by their ids
 }
 
 // reading is what a caller read and still holds.
@@ -59,9 +66,20 @@ var _ interface {
 } = (*region)(nil)
 
 func newRegion(w *world, number int, name fieldwise.Region) *region {
-	r := &region{w: w, number: number, origin: fieldwise.Origin{Region: name, Incarnation: 1}, cut: make(map[*region]bool)}
-	r.clock = fieldwise.NewClock(func() time.Time { return start.Add(w.step.at + r.ahead) }, 0)
+	r := &region{w: w, number: number, cut: make(map[*region]bool), now: view{step: beforeAll}}
+	r.origin.Region = name
+	r.begin()
 	return r
+}
+
+const beforeAll = -1 // the step in which a region holds nothing
+
+// begin makes a fresh incarnation of what the region holds: one that nobody knows.
+func (r *region) begin() {
+	r.incarnations++
+	r.origin.Incarnation, r.seq = r.incarnations, 0
+	r.clock = fieldwise.NewClock(func() time.Time { return start.Add(r.w.step.at + r.ahead) }, 0)
+	r.clock.Restore(r.now.mark)
 }
 
 func (r *region) String() string { return string(r.origin.Region) }
@@ -141,7 +159,8 @@ func (r *region) join(v view) {
 	if v.shall.life < dropped.life {
 		dropped = v.shall
 	}
-	r.now, r.shown = view{joined, r.now.held | v.held, r.now.shall.join(v.shall)}, nil
+	r.now.state, r.now.held, r.now.shall = joined, r.now.held|v.held, r.now.shall.join(v.shall)
+	r.now.step, r.now.mark, r.shown = w.step.id, r.clock.Mark(), nil
 	w.met = append(w.met, v.state, joined)
 	for i := range found {
 		w.reported(r, found[i], dropped)

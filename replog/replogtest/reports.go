@@ -1,6 +1,8 @@
 package replogtest
 
 import (
+	"slices"
+
 	"github.com/fieldwise/fieldwise"
 )
 
@@ -8,7 +10,8 @@ import (
 // if one side was deleted.
 func (w *world) reported(r *region, c fieldwise.Conflict, dropped holding) {
 	c.Domain, c.Key = domainName, key
-	w.reports = append(w.reports, report{c, r})
+	r.now.told = append(slices.Clip(r.now.told), len(w.reports))
+	w.reports = append(w.reports, report{c, r, len(w.reports)})
 	w.tellReport(r, &c)
 	if c.Kind == fieldwise.ConflictPolicy && !w.allow {
 		w.fail(oraclePolicy, "the policy %s of %q fails: %s\nthe values that it was given: %s", c.Policy, c.Field, c.Reason, w.siblingsText(r, c.Field))

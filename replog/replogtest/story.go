@@ -30,6 +30,11 @@ func (w *world) tell(format string, args ...any) int {
 	return w.number()
 }
 
+// note adds a line that belongs to the one before.
+func (w *world) note(format string, args ...any) {
+	w.lines = append(w.lines, line{text: fmt.Sprintf(format, args...), note: true})
+}
+
 // number is how many numbered lines there are.
 func (w *world) number() (n int) {
 	for _, l := range w.lines {

@@ -18,13 +18,13 @@ func (w *world) survived() {
 		return
 	}
 	for _, r := range w.regions {
-		by(r, "no report of "+r.String()+" names it", func(rep report) bool { return rep.region == r })
+		by(r, "no report of "+r.String()+" names it", func(rep report) bool { return slices.Contains(r.now.told, rep.id) })
 	}
 }
 
 func (w *world) survivedBy(silence string, counts func(report) bool) {
 	shown := w.shown(w.regions[0])
-	for _, x := range w.order {
+	for _, x := range w.kept {
 		if x.bare && shown == nil && w.lost(x, "", marker, nil, counts) {
 			w.fail(oracleSurvival, "the record without fields that %s created is gone without a trace: "+
 				"no delete knew of it, and %s", w.name(x), silence)
@@ -43,7 +43,7 @@ func (w *world) lost(x *write, path, val string, shown map[string]string, counts
 	if isVisible(path, val, shown) || w.isOvertaken(x, path, val, shown) {
 		return false
 	}
-	if slices.ContainsFunc(w.order, func(y *write) bool {
+	if slices.ContainsFunc(w.kept, func(y *write) bool {
 		return y.knew.has(x.id()) && (y.deletes || y.touches(path))
 	}) {
 		return false

@@ -36,6 +36,7 @@ type plant struct {
 	merger func(fieldwise.Merger) fieldwise.Merger
 	store  func(*region) fieldwise.Store
 	domain func(*world, domain) domain
+	begun  func(r *region, before fieldwise.Origin) // after a restore
 }
 
 // world is a history while it goes on.
@@ -52,6 +53,7 @@ type world struct {
 	made    *write           // by the step
 	writes  [maxSteps]*write // by the step that made them
 	order   []*write         // in the order in which they happened
+	kept    []*write         // in the end, those that were not lost with a restore
 	reports []report         // in that order, too
 	met     [][]byte         // states
 	failing bool
@@ -62,6 +64,7 @@ type world struct {
 type report struct {
 	fieldwise.Conflict
 	region *region
+	id     int
 }
 
 // run plays a history and checks it; nil is well.
@@ -88,6 +91,7 @@ func (c *checker) run(h *history) (w *world, f *failure) {
 		w.play()
 	}
 	w.heal()
+	w.sortOut()
 	w.anyOrder()
 	w.converged()
 	w.survived()

@@ -69,7 +69,7 @@ func newWrite(s *step, r *region, at fieldwise.Version, delta []byte) (*write, e
 func (w *write) id() int { return w.step.id }
 
 // view is the delta as it arrives elsewhere.
-func (w *write) view() view { return view{w.delta, only(w.id()), w.comes} }
+func (w *write) view() view { return view{state: w.delta, held: only(w.id()), shall: w.comes} }
 
 // changesOf takes a delta apart. What is expected of a write comes from the bytes, so
 // that it does not come from the code that reads records.
