@@ -222,3 +222,108 @@ func TestAMapOfListsOfStructs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, record{M: map[string][]guest{"x.y": {{ID: 1, Name: "b"}, {ID: 2}, {ID: 3, Name: "c"}}, "z": {{ID: 9}}}}, v)
 }
+
+// An object that comes again has what it is given, though counts and elements that nobody sees
+// are left of it: those of a writer who did not know that it was removed.
+func TestAnObjectThatComesAgainCountsFromNothing(t *testing.T) {
+	type item struct {
+		ID    string             `merge:"id,lww"`
+		Count crdt.PNCounter     `merge:"count,pncounter"`
+		Stock int                `merge:"stock,pncounter"`
+		Tags  crdt.ORSet[string] `merge:"tags,orset"`
+		Marks []string           `merge:"marks,orset"`
+		Seen  crdt.GSet[int]     `merge:"seen,gset"`
+	}
+	type record struct {
+		Items []item `merge:"items,list=id"`
+	}
+	s, err := fieldmerge.NewSchema[record]()
+	require.NoError(t, err)
+	for name, made := range map[string]item{
+		"as it was":    {"x", crdt.NewPNCounter(2), 2, crdt.NewORSet("old"), []string{"old"}, crdt.NewGSet(1)},
+		"with other":   {"x", crdt.NewPNCounter(-1), 1, crdt.NewORSet("new"), []string{"new"}, crdt.NewGSet(2)},
+		"with nothing": {ID: "x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, da := on(t, s, "a")
+			b, db := on(t, s, "b")
+			_, err = da.Create(ctx(), key, record{[]item{{ID: "x"}}})
+			require.NoError(t, err)
+			b.join(t, a.State)
+			_, err = db.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{
+				"items.x.count": 2, "items.x.stock": 2, "items.x.tags": []string{"old"}, "items.x.marks": []string{"old"}, "items.x.seen": []int{1},
+			}})
+			require.NoError(t, err)
+			_, err = da.Update(ctx(), key, func(r *record) error { r.Items = nil; return nil })
+			require.NoError(t, err)
+			a.join(t, b.State)
+			_, err = da.Update(ctx(), key, func(r *record) error { r.Items = append(r.Items, made); return nil })
+			require.NoError(t, err)
+			v, err := da.Get(ctx(), key)
+			require.NoError(t, err)
+			require.Len(t, v.Items, 1)
+			got := v.Items[0]
+			require.Equal(t, made.Count.Value(), got.Count.Value())
+			require.Equal(t, made.Stock, got.Stock)
+			require.Equal(t, made.Tags.Values(), got.Tags.Values())
+			require.Equal(t, made.Marks, got.Marks)
+			require.Equal(t, made.Seen.Values(), got.Seen.Values())
+		})
+	}
+}
+
+// Somebody removed an object while another moved it: the list does not show it, and who puts it
+// there again chooses its place.
+func TestAListHidesWhatWasRemovedAndMoved(t *testing.T) {
+	s := orderSchema(t)
+	a, da := on(t, s, "a")
+	b, db := on(t, s, "b")
+	people := func(ids ...int64) (all []guest) {
+		for _, id := range ids {
+			all = append(all, guest{ID: id})
+		}
+		return all
+	}
+	set := func(d *fieldmerge.Domain[order], ids ...int64) {
+		t.Helper()
+		_, err := d.Update(ctx(), key, func(o *order) error { o.People = people(ids...); return nil })
+		require.NoError(t, err)
+	}
+	_, err := da.Create(ctx(), key, order{People: people(1, 2, 3)})
+	require.NoError(t, err)
+	b.join(t, a.State)
+	b.time += 1000
+	set(da, 3, 1, 2)
+	set(db, 1, 2)
+	a.join(t, b.State)
+	siblings, err := da.Siblings(ctx(), key, "people")
+	require.NoError(t, err)
+	require.Len(t, siblings, 1)
+	require.True(t, siblings[0].Shown)
+	require.Len(t, siblings[0].Value, 2)
+	for _, choice := range []fieldmerge.Choice{fieldmerge.KeepShown(), fieldmerge.KeepVersion(siblings[0].Version)} {
+		receipt, err := da.Resolve(ctx(), key, "people", choice)
+		require.NoError(t, err)
+		require.True(t, receipt.IsZero(), "there is nothing to settle")
+	}
+	set(da, 1, 2, 3)
+	v, err := da.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, people(1, 2, 3), v.People)
+}
+
+func TestAListOfStructsThatIsSetToNothing(t *testing.T) {
+	_, d := on(t, orderSchema(t), "a")
+	_, err := d.Create(ctx(), key, order{People: []guest{{ID: 1, Name: "a"}}})
+	require.NoError(t, err)
+	read, token, err := d.Read(ctx(), key)
+	require.NoError(t, err)
+	_, err = d.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"people": []guest(nil)}})
+	require.NoError(t, err)
+	v, err := d.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Nil(t, v.People)
+	read.People[0].Name = "b"
+	_, err = d.Put(ctx(), key, token, read)
+	require.ErrorIs(t, err, fieldmerge.ErrPath, "the object is gone")
+}

@@ -132,10 +132,16 @@ func keyedObjects(val []byte) (all []keyedObject) {
 	return all
 }
 
-// withObjects is a list with more objects at its end, those left out that it has.
-func withObjects(list []byte, more []keyedObject) []byte {
-	all, has := keyedObjects(list), make(objectIndex)
-	for _, o := range more {
+// withRemoved is a list as a reader saw it with the objects that it did not show: where they are
+// in the stored list if the reader saw the others of it, else at the end.
+func withRemoved(list, stored []byte, removed []keyedObject) []byte {
+	all, hides := keyedObjects(list), make(objectIndex)
+	left := slices.DeleteFunc(keyedObjects(stored), func(o keyedObject) bool { return hides.has("", listOfKeys(removed), o.text) })
+	if slices.EqualFunc(all, left, func(a, b keyedObject) bool { return a.text == b.text }) {
+		return stored
+	}
+	has := make(objectIndex)
+	for _, o := range removed {
 		if !has.has("", list, o.text) {
 			all = append(all, o)
 		}
@@ -268,11 +274,12 @@ func (r *rules) checkObjects(c changes, seen leaves) error {
 	all := maps.Clone(seen)
 	maps.Copy(all, leaves(c))
 	lists, objects := r.listsIn(all), make(objectIndex)
+	isList := func(p string) bool { return lists[p] || r.kind(p) == lattice.KindKeyed }
 	for path, val := range c {
 		if val == nil {
 			continue
 		}
-		for list, key := range objectsOn(path, func(p string) bool { return lists[p] }) {
+		for list, key := range objectsOn(path, isList) {
 			if !objects.has(list, all[list], key) {
 				return fmt.Errorf("%w: the list %q has no object with the key %q; set the list with it", ErrPath, list, key)
 			}

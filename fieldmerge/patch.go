@@ -215,6 +215,9 @@ func (c changes) set(p *plan, path string, v any) (isMember bool, err error) {
 	made := img.changes(p, none, func(string) []byte { return nil })
 	if _, ok := made[path]; !ok {
 		made[path] = emptyMap
+		if _, isList := t.node.(*keyedNode); isList {
+			made[path] = nil // as an update to a nil slice has it
+		}
 	}
 	maps.Copy(c, made)
 	return false, nil

@@ -177,6 +177,7 @@ func (d *records) Siblings(ctx context.Context, key, path string) (all []Sibling
 		if err != nil {
 			return err
 		}
+		shown.leaveOutRemoved(siblings)
 		for _, s := range siblings {
 			one := Sibling[any]{Version: s.Version, Absent: s.Value == nil}
 			if s.Value != nil {

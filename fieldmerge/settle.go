@@ -68,6 +68,7 @@ func (c Choice) find(r *rules, rec record, path string) ([]byte, error) {
 	var siblings []fieldwise.Sibling
 	if f := v.find(path); f != nil {
 		siblings, err = lattice.Read(nil, f.kind, t, lattice.FindField(fields, path, f.kind))
+		f.leaveOutRemoved(siblings)
 	}
 	switch {
 	case err != nil:

@@ -156,6 +156,13 @@ func (v *view) dropRemoved() {
 	}
 }
 
+// leaveOutRemoved makes of what is stored of a list what it shows.
+func (f *shown) leaveOutRemoved(siblings []fieldwise.Sibling) {
+	if len(f.removed) > 0 && len(siblings) > 0 {
+		siblings[0].Value = f.sibling.Value
+	}
+}
+
 // goesBefore reports whether f shows, and not another one at its path.
 func (f *shown) goesBefore(other *shown) bool {
 	weight := func(f *shown) int {

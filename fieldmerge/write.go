@@ -77,6 +77,7 @@ type update struct {
 	from    map[string]cell             // what the writer saw; where there is none, what is there now
 	intents map[string][]lattice.Intent // what was done to CRDT values
 	removed map[string][]keyedObject    // what lists have and do not show
+	hidden  map[string]bool             // paths of which readers see nothing, though something is there
 }
 
 // edit is what the update does to a field of a mechanism other than the register that
@@ -98,7 +99,7 @@ func (u *update) edit(r *rules, path string, k lattice.Kind, now, val []byte) la
 // counter: of its own region all of it.
 func (u *update) resets(path string) bool {
 	intents := u.intents[path]
-	return len(intents) == 0 && u.changes[path] == nil ||
+	return len(intents) == 0 && u.changes[path] == nil || u.hidden[path] ||
 		slices.ContainsFunc(intents, func(in lattice.Intent) bool { return in.Op == lattice.OpReset })
 }
 
@@ -201,8 +202,11 @@ func (r *rules) appendEdit(d *lattice.Delta, path string, k lattice.Kind, t latt
 		return nil, err
 	}
 	e := u.edit(r, path, k, now, val)
-	if removed := u.removed[path]; len(removed) > 0 && e.From != nil && k == lattice.KindKeyed {
-		e.From = withObjects(e.From, removed)
+	if removed := u.removed[path]; len(removed) > 0 && k == lattice.KindKeyed {
+		e.From = withRemoved(e.From, now, removed)
+	}
+	if u.hidden[path] {
+		e.From, e.Anew = now, true
 	}
 	if m, ok := r.policy(path).(lattice.Mechanism); ok && m.Grows && !e.Grows(k) {
 		return nil, &FieldError{Field: path, Err: fmt.Errorf("%w: a %s only grows", ErrDirection, m.Named)}
@@ -260,6 +264,14 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u *u
 		return err
 	}
 	c.keepShape(r, current, seen)
+	for path, val := range c {
+		if _, there := current[path]; there && seen[path] == nil && val != nil && !r.kindOf(path, val).Registers() {
+			if u.hidden == nil {
+				u.hidden = make(map[string]bool)
+			}
+			u.hidden[path] = true
+		}
+	}
 	settled, settles := c[u.settles]
 	c.dropNoOps(r, v, current, seen, u)
 	if settles {
@@ -475,6 +487,9 @@ func nested(c changes) bool {
 func (c changes) dropNoOps(r *rules, v *view, current, seen leaves, u *update) {
 	for path, val := range c {
 		if k := r.kindOf(path, val); !k.Registers() {
+			if u.hidden[path] {
+				continue
+			}
 			if now := current[path]; (now == nil || r.kindOf(path, now) == k) && isNoOp(u.edit(r, path, k, now, val)) {
 				delete(c, path)
 			}

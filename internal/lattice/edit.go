@@ -16,6 +16,7 @@ import (
 type Edit struct {
 	From, To []byte // encoded; nil: nothing is there
 	Intents  []Intent
+	Anew     bool // readers see nothing of From, which is there: what the writer made takes its place
 }
 
 // AppendEdit appends the body of a delta that makes the edit to a field of kind k, whose
@@ -27,6 +28,9 @@ func (d *Delta) AppendEdit(dst []byte, k Kind, t Table, body []byte, e Edit) ([]
 	case !ok:
 		return nil, unsupported(k)
 	case form == dots && len(e.Intents) > 0:
+		if e.Anew {
+			e.Intents = append([]Intent{{Op: OpClear}}, e.Intents...)
+		}
 		return d.appendIntents(dst, t, body, e.Intents)
 	case form == dots:
 		from, err := partsOf(k, e.From)
@@ -43,11 +47,17 @@ func (d *Delta) AppendEdit(dst []byte, k Kind, t Table, body []byte, e Edit) ([]
 		return d.AppendSet(dst, body, t, from, to)
 	case form == counts:
 		intents := e.Intents
+		if e.Anew {
+			e.From = nil
+		}
 		if len(intents) == 0 {
 			var err error
-			if intents, err = countIntents(e.From, e.To); err != nil || len(intents) == 0 {
+			if intents, err = countIntents(e.From, e.To); err != nil || len(intents) == 0 && !e.Anew {
 				return dst, err
 			}
+		}
+		if e.Anew {
+			intents = append([]Intent{{Op: OpReset}}, intents...)
 		}
 		return d.AppendCounts(dst, body, intents)
 	}
@@ -357,6 +367,9 @@ func (m Mechanism) Resolve(siblings []fieldwise.Sibling) (fieldwise.Sibling, err
 // Grows reports whether the edit adds to what is there, or takes all of it away.
 func (e Edit) Grows(k Kind) bool {
 	e.From, e.To = orNothing(e.From), orNothing(e.To)
+	if e.Anew {
+		e.From = nil
+	}
 	for _, in := range e.Intents {
 		if in.Op == OpDec || in.Op == OpRemove || in.Op == OpClear && e.From != nil {
 			return false
