@@ -28,10 +28,6 @@ func (r *rules) Strategy(path string) Strategy { return Strategy(r.policy(path).
 // it ranks none.
 func (r *rules) Ranks() []fieldwise.Region { return slices.Clone(r.ranks) }
 
-// ListsByKey reports whether lists of objects can merge field by field: a field is under
-// [ListBy] or [ByShape].
-func (r *rules) ListsByKey() bool { return r.lists }
-
 // pattern gives a policy to the paths that match it.
 type pattern struct {
 	segments []string

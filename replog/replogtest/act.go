@@ -8,6 +8,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/value"
 )
 
@@ -18,8 +19,9 @@ type act struct {
 	d      domain
 	rnd    *rand.Rand
 	before view
-	shown  any  // what a reader saw before; nil if there was no record
-	live   bool // there was one
+	shown  any               // what a reader saw before; nil if there was no record
+	live   bool              // there was one
+	was    map[string]string // what it showed, by path, if the record has fields that are no registers
 
 	doing  string
 	under  *reading // the token
@@ -36,6 +38,9 @@ type act struct {
 func (w *world) write(r *region) {
 	a := &act{w: w, r: r, d: w.open(r), rnd: w.step.rand(), before: r.now}
 	a.shown, a.live = w.get(r)
+	if paths, _, _ := pathsOf(r.now.state); slices.ContainsFunc(paths, w.isMechanism) {
+		a.was = w.shown(r)
+	}
 	w.act = a
 	receipt, err := a.do(w.step.kind)
 	a.outcome(receipt, err)
@@ -54,7 +59,7 @@ func (a *act) follow(v any) any {
 }
 
 func (a *act) patch() fieldmerge.Patch {
-	return a.w.face.patch(a.rnd, a.follow(a.w.face.sample(a.rnd, false)))
+	return a.w.face.patch(a.rnd, a.shown, a.follow(a.w.face.sample(a.rnd, false)))
 }
 
 func (a *act) token() *reading { return a.w.reading(a.r, a.rnd) }
@@ -126,7 +131,7 @@ func (a *act) do(k kind) (fieldwise.Receipt, error) {
 // resolve settles a field that has several values or, where there is none, any field.
 func (a *act) resolve() (fieldwise.Receipt, error) {
 	a.doing = "settles"
-	paths := slices.Sorted(maps.Keys(a.w.shown(a.r)))
+	paths := slices.DeleteFunc(slices.Sorted(maps.Keys(a.w.shown(a.r))), a.inObjectThatIsGone)
 	if len(paths) == 0 {
 		return fieldwise.Receipt{}, nil
 	}
@@ -141,7 +146,9 @@ func (a *act) resolve() (fieldwise.Receipt, error) {
 	if a.rnd.IntN(2) == 0 {
 		all := a.siblings(a.before.state, path)
 		one := all[a.rnd.IntN(len(all))]
-		a.chosen, a.chooses = string(one.Value), true
+		m, _ := a.w.mechanism(path)
+		one.Value = withoutRemoved(m, path, one.Value, a.was)
+		a.chosen, a.chooses = string(one.Value), m.kind != lattice.KindKeyed
 		if one.Value != nil {
 			v, _ := value.Any(one.Value)
 			a.asks = document{path: v}
@@ -149,7 +156,7 @@ func (a *act) resolve() (fieldwise.Receipt, error) {
 		return a.d.resolve(path, fieldmerge.KeepVersion(one.Version), a.under)
 	}
 	for path, v := range a.patch().Set {
-		if slices.Contains(paths, path) {
+		if m, _ := a.w.mechanism(path); m.kind != lattice.KindKeyed && slices.Contains(paths, path) {
 			a.settled, a.asks = "", document{path: v}
 			return a.d.resolve(path, fieldmerge.KeepValue(v), a.under)
 		}

@@ -82,8 +82,11 @@ func (m *maker) field(r *rand.Rand, t reflect.Type, strategy string, plain bool)
 	case isCRDT(t):
 		return m.literal(r, t)
 	}
+	if key, ok := keyOf(fieldmerge.Strategy(strategy)); ok {
+		return m.objects(r, t, key, plain)
+	}
 	v := m.value(r, t, 0)
-	if mechanisms[fieldmerge.Strategy(strategy)].grows && v.CanInt() && v.Int() < 0 {
+	if m, _ := mechanismOf(fieldmerge.Strategy(strategy)); m.grows && v.CanInt() && v.Int() < 0 {
 		v.SetInt(-v.Int())
 	}
 	return v
@@ -107,6 +110,10 @@ func change(r *rand.Rand, to, from reflect.Value) reflect.Value {
 
 func changeField(r *rand.Rand, to, from reflect.Value, strategy string) reflect.Value {
 	each, isMap := strings.CutPrefix(strategy, "each=")
+	if key, ok := keyOf(fieldmerge.Strategy(strategy)); ok {
+		return changeObjects(r, to, from, key)
+	}
+	_, isKeyed := keyOf(fieldmerge.Strategy(each))
 	switch {
 	case strategy == "nested" && to.Kind() == reflect.Pointer:
 		if to.IsNil() || from.IsNil() || r.IntN(6) == 0 {
@@ -125,7 +132,7 @@ func changeField(r *rand.Rand, to, from reflect.Value, strategy string) reflect.
 		k := entryKey(r, to.Type())
 		old, other := v.MapIndex(k), from.MapIndex(k)
 		switch {
-		case old.IsValid() && other.IsValid() && each == "nested":
+		case old.IsValid() && other.IsValid() && (each == "nested" || isKeyed):
 			v.SetMapIndex(k, changeField(r, old, other, each))
 		case other.IsValid():
 			v.SetMapIndex(k, other)
@@ -137,14 +144,19 @@ func changeField(r *rand.Rand, to, from reflect.Value, strategy string) reflect.
 	return from
 }
 
-// patchOf is a patch of one field, to what a record has there.
-func patchOf(r *rand.Rand, from reflect.Value) fieldmerge.Patch {
+// patchOf is a patch of one field, to what a record has there. has says whether the list by key
+// at a path has an object: fields of others cannot be set.
+func patchOf(r *rand.Rand, from reflect.Value, has func(path []string) bool) fieldmerge.Patch {
 	var path []string
+	key := ""
 	for {
-		fields := fieldsOf(from.Type())
+		fields := slices.DeleteFunc(fieldsOf(from.Type()), func(f field) bool { return key != "" && f.path[0] == key })
+		if len(fields) == 0 {
+			return fieldmerge.Patch{}
+		}
 		f := fields[r.IntN(len(fields))]
 		v := from.FieldByIndex(f.index)
-		path = append(path, f.path...)
+		path, key = append(path, f.path...), ""
 		if v.Kind() == reflect.Pointer && f.strategy == "nested" && !v.IsNil() {
 			v = v.Elem()
 		}
@@ -163,17 +175,39 @@ func patchOf(r *rand.Rand, from reflect.Value) fieldmerge.Patch {
 				from = e
 				continue
 			}
+			if from, key = objectToPatch(r, &path, e, each, has); key != "" {
+				continue
+			}
 			return patchLeaf(r, path, e, each)
 		default:
+			if from, key = objectToPatch(r, &path, v, f.strategy, has); key != "" {
+				continue
+			}
 			return patchLeaf(r, path, v, f.strategy)
 		}
 	}
 }
 
+// objectToPatch chooses an object of a list by key, of which a field is to be set, and adds it
+// to the path. The key is empty where it is no such list, or all of it is to be set.
+func objectToPatch(r *rand.Rand, path *[]string, list reflect.Value, strategy string, has func(path []string) bool) (v reflect.Value, key string) {
+	key, ok := keyOf(fieldmerge.Strategy(strategy))
+	if !ok || !list.IsValid() || r.IntN(3) == 0 {
+		return v, ""
+	}
+	for _, one := range objectsOf(list, key) {
+		if at := append(slices.Clone(*path), one.text); has(at) {
+			*path = at
+			return one.Value, key
+		}
+	}
+	return v, ""
+}
+
 // patchLeaf is a patch of a field that is one value. What was counted or added goes only by
 // that.
 func patchLeaf(r *rand.Rand, path []string, v reflect.Value, strategy string) fieldmerge.Patch {
-	if _, ok := mechanisms[fieldmerge.Strategy(strategy)]; ok && r.IntN(5) == 0 {
+	if _, ok := mechanismOf(fieldmerge.Strategy(strategy)); ok && r.IntN(5) == 0 {
 		return fieldmerge.Patch{Unset: []string{fieldmerge.JoinPath(path...)}}
 	}
 	return patchTo(path, v)

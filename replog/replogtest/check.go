@@ -1,7 +1,6 @@
 package replogtest
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -135,9 +134,6 @@ func newChecker(f face, o Options) (*checker, error) {
 		}
 		seen[r] = true
 	}
-	if f.listsByKey() {
-		return nil, errListsByKey
-	}
 	if err := f.checkSample(); err != nil {
 		return nil, err
 	}
@@ -147,8 +143,6 @@ func newChecker(f face, o Options) (*checker, error) {
 	}
 	return &checker{Options: o, face: f, tries: shrinkRuns, seeds: func(i int) uint64 { return mix(first + uint64(i)) }}, nil
 }
-
-var errListsByKey = errors.New("the schema has lists whose objects merge field by field (list=KEY or byshape), and this check does not know these; check a schema without them")
 
 // regionsFor are the regions that a schema ranks, filled up to as many as a history has.
 func regionsFor(ranks []fieldwise.Region) []fieldwise.Region {

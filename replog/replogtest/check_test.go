@@ -132,20 +132,15 @@ func TestConvergeSaysWhatIsWrongWithTheCall(t *testing.T) {
 		"the schema is nil; make one with fieldmerge.NewSchema":         func(t testing.TB) { CheckSchema[chosen](t, nil, Options{}) },
 		"the schema is nil; make one with fieldmerge.NewDocumentSchema": func(t testing.TB) { CheckDocuments(t, nil, Options{}) },
 		"Options.Histories is -1":                                       typed(Options{Histories: -1}),
-		"lists whose objects merge field by field (list=KEY or byshape)": func(t testing.TB) {
-			s, err := fieldmerge.NewSchema[struct {
-				Lines []struct {
-					ID string `merge:"id,lww"`
-					N  int    `merge:"n,lww"`
-				} `merge:"lines,list=id"`
-			}]()
+		"the schema has fields under fieldmerge.ByShape": func(t testing.TB) {
+			s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.ByShape))
 			if err != nil {
 				panic(err)
 			}
-			CheckSchema(t, s, Options{})
+			CheckDocuments(t, s, Options{})
 		},
-		"list=KEY or byshape": func(t testing.TB) {
-			s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.ByShape))
+		"name the strategies of lists": func(t testing.TB) {
+			s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("a.*", fieldmerge.ByShape))
 			if err != nil {
 				panic(err)
 			}
@@ -370,7 +365,7 @@ func TestPropertyDocumentsHaveTheFieldsOfTheSchema(t *testing.T) {
 		for _, path := range []string{"a.b", "score.city", "score.zip", `score.x\.y`, "phone", "phone.home", "tags"} {
 			segments, err := fieldmerge.SplitPath(path)
 			require.NoError(t, err)
-			val := f.at(doc, segments)
+			val := f.at("", doc, segments)
 			if val == nil {
 				continue
 			}

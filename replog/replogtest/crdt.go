@@ -188,7 +188,12 @@ func eachLeafOf(path []string, v reflect.Value, strategy string, use func(path s
 			eachLeafOf(append(slices.Clone(path), k.String()), e, each, use)
 		}
 	default:
-		if _, ok := mechanisms[fieldmerge.Strategy(strategy)]; ok {
+		if key, ok := keyOf(fieldmerge.Strategy(strategy)); ok {
+			use(fieldmerge.JoinPath(path...), keysOf(v, key))
+			for _, one := range objectsOf(v, key) {
+				eachLeaf(append(slices.Clone(path), one.text), one.Value, use)
+			}
+		} else if _, ok := mechanismOf(fieldmerge.Strategy(strategy)); ok {
 			use(fieldmerge.JoinPath(path...), v)
 		}
 	}
@@ -220,6 +225,7 @@ func graft(now, to reflect.Value) reflect.Value {
 
 func grafted(path []string, to reflect.Value, strategy string, own map[string]reflect.Value) reflect.Value {
 	each, isMap := strings.CutPrefix(strategy, "each=")
+	key, isKeyed := keyOf(fieldmerge.Strategy(strategy))
 	inStruct := func(to reflect.Value) reflect.Value {
 		v := copyOf(to)
 		for _, f := range fieldsOf(v.Type()) {
@@ -240,6 +246,12 @@ func grafted(path []string, to reflect.Value, strategy string, own map[string]re
 		v := reflect.MakeMap(to.Type())
 		for k, e := range to.Seq2() {
 			v.SetMapIndex(k, grafted(append(slices.Clone(path), k.String()), e, each, own))
+		}
+		return v
+	case isKeyed && !to.IsNil():
+		v := reflect.MakeSlice(to.Type(), 0, to.Len())
+		for _, one := range objectsOf(to, key) {
+			v = reflect.Append(v, grafted(append(slices.Clone(path), one.text), one.Value, "nested", own))
 		}
 		return v
 	case isCRDT(to.Type()):

@@ -32,7 +32,8 @@ func (c comparison) differ(where string, a, b reflect.Value) string {
 	if c.depth++; c.depth > deepestComparison {
 		return ""
 	}
-	if m, ok := mechanisms[fieldmerge.Strategy(c.strategy)]; ok {
+	_, keyed := keyOf(fieldmerge.Strategy(c.strategy))
+	if m, ok := mechanismOf(fieldmerge.Strategy(c.strategy)); ok && !keyed {
 		return unless(bytes.Equal(m.normal(leafOf(a).val), m.normal(leafOf(b).val)), where, a, b)
 	}
 	if equal, ok := equalMethod(a); ok {
@@ -51,6 +52,9 @@ func (c comparison) differ(where string, a, b reflect.Value) string {
 	case reflect.Slice, reflect.Array:
 		if a.Len() != b.Len() {
 			return unless(false, where, a, b)
+		}
+		if keyed {
+			c.strategy = "nested"
 		}
 		for i := range a.Len() {
 			if d := c.differ(fmt.Sprintf("%s[%d]", where, i), a.Index(i), b.Index(i)); d != "" {
@@ -129,8 +133,11 @@ func (c comparison) differMap(where string, a, b reflect.Value) string {
 	} else {
 		c.strategy = wholeValue
 	}
-	m, other := mechanisms[fieldmerge.Strategy(c.strategy)]
+	m, other := mechanismOf(fieldmerge.Strategy(c.strategy))
 	none := func(v reflect.Value) bool {
+		if m.kind == lattice.KindKeyed {
+			return !v.IsValid() || v.IsNil()
+		}
 		if !other || !v.IsValid() {
 			return absent(v)
 		}

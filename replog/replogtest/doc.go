@@ -40,8 +40,7 @@
 //	              gcounter and gset are written in their direction, and refused in the
 //	              other; what was asked for is written
 //
-// Schemas with lists whose objects merge field by field (list=KEY, and ByShape) are refused:
-// the check does not know these.
+// Schemas with fields under ByShape are refused: the check does not know these.
 //
 // Most of this is the library's business. A schema's own part are its functions
 // (fieldmerge.Custom), which have to depend on the values alone, the codecs of its types,
@@ -65,7 +64,7 @@
 // Records are made from the struct's type, from few values, so that different writers
 // often choose the same; changes of fields of max and min mostly go on, a few go back and
 // are refused. Counters count from what they show, and of sets and lists few elements
-// change at a time. CRDT values are changed by their methods, as a service does it: within
+// change at a time; objects of a list=KEY are changed, added, removed and moved. CRDT values are changed by their methods, as a service does it: within
 // an update those of the record that it is given. A type with a codec of its own gets the
 // values that the codec reads from some common texts, or that its kind suggests. Where that
 // is not enough, or functions of the schema expect more of a value, give [Options].Sample.

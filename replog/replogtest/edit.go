@@ -25,6 +25,7 @@ type edit struct {
 	from, to []byte // encoded; nil: nothing is there
 	intents  []lattice.Intent
 	current  bool // from is what the region shows
+	hidden   bool // the shape hides what is there, and what is made there begins with nothing
 }
 
 // tokenInline is how long a value is at most of which a token knows more than that it
@@ -39,13 +40,20 @@ func (a *act) edits() map[string]edit {
 		m, _ := a.w.mechanism(path)
 		now := orNothing(a.now(path))
 		e := edit{mechanism: m, from: now, to: to.val, intents: to.intents}
-		if saw, ok := a.saw(path); ok {
+		saw, other := a.saw(path)
+		if other {
 			e.from = saw
 		}
 		if !a.byMethods() {
 			e.intents = nil
 		}
-		if len(e.intents) == 0 && bytes.Equal(e.from, e.to) && (e.from == nil) == (e.to == nil) {
+		kept := other && bytes.Equal(saw, to.val) // what the writer saw elsewhere, and left alone
+		if _, visible := a.was[path]; now != nil && !visible && to.val != nil && !kept {
+			e.hidden, e.from = true, now
+		}
+		if e.hidden && m.kind == lattice.KindCounter {
+			e.from = nil
+		} else if len(e.intents) == 0 && bytes.Equal(e.from, e.to) && (e.from == nil) == (e.to == nil) {
 			continue
 		}
 		e.current = bytes.Equal(m.normal(now), m.normal(e.from))
@@ -110,7 +118,8 @@ func (a *act) now(path string) []byte {
 		return nil
 	}
 	if all := a.siblings(a.before.state, path); len(all) > 0 {
-		return all[0].Value
+		m, _ := a.w.mechanism(path)
+		return withoutRemoved(m, path, all[0].Value, a.was)
 	}
 	return nil
 }
@@ -125,8 +134,8 @@ func orNothing(val []byte) []byte {
 
 // goesBack reports whether an edit takes something away of what it goes on from.
 func (e *edit) goesBack() bool {
-	if len(e.intents) > 0 || e.to == nil {
-		return false // there is a method for it, or all of it goes
+	if len(e.intents) > 0 || e.to == nil || e.hidden {
+		return false // there is a method for it, all of it goes, or nothing was to be seen
 	}
 	if e.kind == lattice.KindCounter {
 		return number(e.to).Cmp(number(e.from)) < 0
@@ -175,7 +184,7 @@ func (e *effect) empty() bool {
 
 // counts is the effect of an edit of a counter.
 func (e *edit) counts(made *write, now dots) effect {
-	f := effect{mechanism: e.mechanism, amount: new(big.Int)}
+	f := effect{mechanism: e.mechanism, amount: new(big.Int), resets: e.hidden}
 	switch {
 	case len(e.intents) == 0 && e.to == nil:
 		f.resets = true
@@ -230,7 +239,7 @@ func (e *edit) comes(made *write, now dots) effect {
 	removed := func(value string) bool { return !added[value] } // of what was there
 	switch from, to := e.elements(e.from), e.elements(e.to); {
 	case len(e.intents) > 0:
-		var cleared bool
+		cleared := e.hidden
 		taken := make(map[string]bool)
 		for _, in := range e.intents {
 			switch v := string(in.Element); in.Op {
@@ -362,10 +371,10 @@ func (a *act) effectsOf(made *write) (map[string]effect, error) {
 
 // effect is what an edit of a field that holds now makes of it.
 func (a *act) effect(made *write, path string, e edit, now dots) (f effect, err error) {
-	switch e.kind {
-	case lattice.KindCounter:
+	switch {
+	case e.kind == lattice.KindCounter:
 		f = e.counts(made, now)
-	case lattice.KindList:
+	case e.ordered():
 		if f, err = a.w.listed(made, path, now); e.current && made.seen == nil {
 			f.order = inOrder(e.to, f.after(now))
 		}
@@ -378,8 +387,13 @@ func (a *act) effect(made *write, path string, e edit, now dots) (f effect, err 
 }
 
 // related reports whether a write is about something above or below a path: a value that
-// it sets above it may be there already.
+// it sets above it may be there already. What is hidden below a path that is set or unset goes.
 func (a *act) related(made *write, path string) bool {
+	for _, at := range append(slices.Collect(maps.Keys(a.asks)), a.unsets...) {
+		if at != "" && below(path, at) {
+			return true
+		}
+	}
 	for p := range made.effects {
 		if below(path, p) || below(p, path) {
 			return true

@@ -56,7 +56,7 @@ func (w *world) showsExtremes(r *region, record any) {
 				r, valueText(got), fieldText(path), e.Name(), valueText(string(want)), w.siblingsText(r, path))
 		}
 		segments, _ := fieldmerge.SplitPath(path)
-		if got := w.face.at(record, segments); want != nil && !bytes.Equal(got, want) {
+		if got := w.face.at("", record, segments); want != nil && !bytes.Equal(got, want) {
 			w.fail(oracleConverge, "a record read in %s has %s in %s, and the %s is %s",
 				r, valueText(string(got)), fieldText(path), e.Name(), valueText(string(want)))
 		}
@@ -98,7 +98,10 @@ func (o onward) field(now, drawn reflect.Value, strategy string) reflect.Value {
 	if e, ok := extremeOf(fieldmerge.Strategy(strategy)); ok {
 		return o.value(e, now, drawn)
 	}
-	if m, ok := mechanisms[fieldmerge.Strategy(strategy)]; ok {
+	if key, ok := keyOf(fieldmerge.Strategy(strategy)); ok {
+		return o.objects(now, drawn, key)
+	}
+	if m, ok := mechanismOf(fieldmerge.Strategy(strategy)); ok {
 		if isCRDT(now.Type()) {
 			return o.acted(now, drawn)
 		}
@@ -172,30 +175,40 @@ func (o onward) beyond(e lattice.Extreme, now reflect.Value) reflect.Value {
 	return v
 }
 
-// at encodes what a value has at a path below it; nil where nothing is there.
-func at(v reflect.Value, path []string) []byte {
+// at encodes what a value under a strategy has at a path below it; nil where nothing is there.
+func at(v reflect.Value, strategy string, path []string) []byte {
+	key, keyed := keyOf(fieldmerge.Strategy(strategy))
 	for v.IsValid() && v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
 	switch {
 	case !v.IsValid():
 		return nil
+	case keyed && v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		if len(path) == 0 {
+			encoded, _ := encodes(keysOf(v, key))
+			return encoded
+		}
+		one, _ := withKey(objectsOf(v, key), path[0])
+		return at(one, "nested", path[1:])
 	case len(path) == 0:
 		encoded, _ := encodes(v)
 		return encoded
 	case v.Kind() == reflect.Map:
-		return at(v.MapIndex(reflect.ValueOf(path[0]).Convert(v.Type().Key())), path[1:])
+		return at(v.MapIndex(reflect.ValueOf(path[0]).Convert(v.Type().Key())), strings.TrimPrefix(strategy, "each="), path[1:])
+	case v.Kind() != reflect.Struct:
+		return nil
 	}
 	for _, f := range fieldsOf(v.Type()) {
 		if f.path[0] == path[0] {
-			return at(v.FieldByIndex(f.index), path[1:])
+			return at(v.FieldByIndex(f.index), f.strategy, path[1:])
 		}
 	}
 	return nil
 }
 
 // document is record for documents.
-func (o onward) document(strategy func(path string) fieldmerge.Strategy, where []string, now, drawn document) document {
+func (o onward) document(f *documents, where []string, now, drawn document) document {
 	v := maps.Clone(drawn)
 	for _, k := range slices.Sorted(maps.Keys(drawn)) {
 		old, ok := now[k]
@@ -203,12 +216,16 @@ func (o onward) document(strategy func(path string) fieldmerge.Strategy, where [
 			continue
 		}
 		path := append(slices.Clone(where), k)
-		s := strategy(fieldmerge.JoinPath(path...))
+		s := f.strategy(fieldmerge.JoinPath(path...))
 		if e, ok := extremeOf(s); ok {
 			v[k] = o.any(e, old, drawn[k])
 			continue
 		}
-		if m, ok := mechanisms[s]; ok {
+		if key, ok := keyOf(s); ok {
+			v[k] = o.documentObjects(f, path, key, old, drawn[k])
+			continue
+		}
+		if m, ok := mechanismOf(s); ok {
 			was, one := reflect.ValueOf(old), reflect.ValueOf(drawn[k])
 			if was.IsValid() && one.IsValid() && was.Type() == one.Type() {
 				v[k] = o.plain(m, was, one).Interface()
@@ -217,7 +234,7 @@ func (o onward) document(strategy func(path string) fieldmerge.Strategy, where [
 		}
 		oldMap, isMap := old.(document)
 		if inner, both := drawn[k].(document); both && isMap {
-			v[k] = o.document(strategy, path, oldMap, inner)
+			v[k] = o.document(f, path, oldMap, inner)
 		}
 	}
 	return v

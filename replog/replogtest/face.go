@@ -21,15 +21,14 @@ type face interface {
 	merger() fieldwise.Merger
 	open(fieldwise.Host) (domain, error)
 	sample(r *rand.Rand, plain bool) any
-	change(r *rand.Rand, v any, plain bool) any // a copy with one or two fields changed
-	follow(r *rand.Rand, now, v any) any        // v, its fields of max and min mostly beyond those of now, others after a change
-	patch(r *rand.Rand, v any) fieldmerge.Patch // of one field, to what v has there
-	at(v any, path []string) []byte             // what a record, or a value, has at a path, encoded
-	leaves(path string, v any) map[string]leaf  // the fields that are no registers of a value that stands at a path
-	graft(now, v any) any                       // v as an update can write it that was given now
+	change(r *rand.Rand, v any, plain bool) any      // a copy with one or two fields changed
+	follow(r *rand.Rand, now, v any) any             // v, its fields of max and min mostly beyond those of now, others after a change
+	patch(r *rand.Rand, now, v any) fieldmerge.Patch // of one field of now, to what v has there
+	at(where string, v any, path []string) []byte    // what a record, or a value that stands at where, has at a path below, encoded
+	leaves(path string, v any) map[string]leaf       // the fields that are no registers of a value that stands at a path
+	graft(now, v any) any                            // v as an update can write it that was given now
 	strategy(path string) fieldmerge.Strategy
 	ranks() []fieldwise.Region
-	listsByKey() bool
 	differ(a, b any) string // where two records differ; empty: nowhere
 	name() string
 	text(v any) string // a record as people read it
@@ -201,15 +200,31 @@ func (f *typed[T]) follow(r *rand.Rand, now, v any) any {
 	return f.onward(r).record(reflect.ValueOf(now), reflect.ValueOf(v)).Interface()
 }
 
-func (f *typed[T]) patch(r *rand.Rand, v any) fieldmerge.Patch { return patchOf(r, reflect.ValueOf(v)) }
+func (f *typed[T]) patch(r *rand.Rand, now, v any) fieldmerge.Patch {
+	return patchOf(r, reflect.ValueOf(v), func(path []string) bool {
+		return now != nil && at(reflect.ValueOf(now), "nested", path) != nil
+	})
+}
 
-func (f *typed[T]) at(v any, path []string) []byte { return at(reflect.ValueOf(v), path) }
+func (f *typed[T]) at(where string, v any, path []string) []byte {
+	strategy := "nested"
+	if where != "" {
+		strategy = string(f.strategy(where))
+	}
+	return at(reflect.ValueOf(v), strategy, path)
+}
 
 func (f *typed[T]) leaves(path string, v any) map[string]leaf {
 	all, rv := make(map[string]leaf), reflect.ValueOf(v)
-	switch _, ok := mechanisms[f.strategy(path)]; {
+	use := func(path string, v reflect.Value) { all[path] = leafOf(v) }
+	s := f.strategy(path)
+	_, keyed := keyOf(s)
+	switch _, ok := mechanismOf(s); {
 	case path == "":
-		eachLeaf(nil, rv, func(path string, v reflect.Value) { all[path] = leafOf(v) })
+		eachLeaf(nil, rv, use)
+	case keyed && rv.IsValid() && rv.Type().Elem().Kind() == reflect.Struct:
+		segments, _ := fieldmerge.SplitPath(path)
+		eachLeafOf(segments, rv, string(s), use)
 	case ok:
 		all[path] = leafOf(rv)
 	}
@@ -223,8 +238,6 @@ func (f *typed[T]) graft(now, v any) any {
 func (f *typed[T]) strategy(path string) fieldmerge.Strategy { return f.schema.Strategy(path) }
 
 func (f *typed[T]) ranks() []fieldwise.Region { return f.schema.Ranks() }
-
-func (f *typed[T]) listsByKey() bool { return f.schema.ListsByKey() }
 
 func (f *typed[T]) differ(a, b any) string { return differ("", reflect.ValueOf(a), reflect.ValueOf(b)) }
 

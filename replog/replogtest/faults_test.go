@@ -724,6 +724,67 @@ func (w *world) showsAll(under *reading, of func(*write) bool) bool {
 	return true
 }
 
+// cart has a list of objects that merge field by field.
+type cart struct {
+	Lines []cartLine `merge:"lines,list=sku"`
+}
+
+type cartLine struct {
+	SKU   string `merge:"sku,lww"`
+	Note  string `merge:"note,lww"`
+	Count int    `merge:"count,pncounter"`
+}
+
+func carts(t testing.TB) face { return typedFace[cart](t) }
+
+// objectFaults are mistakes with lists by key.
+var objectFaults = []fault{
+	{name: "a Put that writes the whole list", oracle: oracleTokens, says: "lines", face: carts, plant: puttingCarts(func(d domain, _, to cart, _ *reading) (fieldwise.Receipt, error) {
+		return d.patch(fieldmerge.Patch{Set: map[string]any{"lines": to.Lines}}, nil)
+	})},
+	{name: "a Put that finds objects by their places", oracle: oracleSums, says: "lines", face: carts, plant: puttingCarts(func(d domain, from, to cart, under *reading) (fieldwise.Receipt, error) {
+		v, err := d.get()
+		now, _ := v.(cart)
+		if err != nil || len(now.Lines) != len(from.Lines) || len(to.Lines) != len(from.Lines) {
+			return d.put(under, to)
+		}
+		merged := cart{slices.Clone(now.Lines)}
+		for i := range to.Lines {
+			if to.Lines[i] != from.Lines[i] {
+				merged.Lines[i] = to.Lines[i]
+			}
+		}
+		return d.replace(now, merged)
+	})},
+	{name: "a list by key in the order of the keys", oracle: oracleRoundTrip, says: "Lines", face: carts, plant: plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, got: func(v any) any {
+			lines := slices.Clone(v.(cart).Lines)
+			slices.SortFunc(lines, func(a, b cartLine) int { return strings.Compare(a.SKU, b.SKU) })
+			return cart{lines}
+		}}
+	}}},
+	{name: "a list by key that does not show objects without fields", oracle: oracleRoundTrip, says: "Lines", face: carts, plant: plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, got: func(v any) any {
+			return cart{slices.DeleteFunc(slices.Clone(v.(cart).Lines), func(l cartLine) bool { return l == cartLine{SKU: l.SKU} })}
+		}}
+	}}},
+	{name: "a reporter that does not report what others changed in an object that is removed", oracle: oracleSurvival, says: "is gone without a trace", face: carts, plant: droppingReports(func(c fieldwise.Conflict) bool {
+		return c.Kind == fieldwise.ConflictShape
+	})},
+	{name: "a reporter that does not report an object that is removed while another adds it", oracle: oracleSurvival, says: "is gone without a trace", face: carts, plant: droppingReports(func(c fieldwise.Conflict) bool {
+		return c.Kind != fieldwise.ConflictDelete && string(c.Loser.Value) == marker
+	})},
+}
+
+// puttingCarts is putting for carts.
+func puttingCarts(put func(d domain, from, to cart, under *reading) (fieldwise.Receipt, error)) plant {
+	return plant{domain: func(_ *world, d domain) domain {
+		return domainFault{domain: d, putUnder: func(d domain, under *reading, to any) (fieldwise.Receipt, error) {
+			return put(d, under.value.(cart), to.(cart), under)
+		}}
+	}}
+}
+
 // resetting forgets the tokens of patches that reset a counter.
 func resetting(forgets func(w *world, under *reading) bool) plant {
 	return plant{domain: func(w *world, d domain) domain {
@@ -882,7 +943,7 @@ func bytesIndex(state []byte, it lattice.Item) bool {
 }
 
 func TestSurvivalChecksFindPlantedFaults(t *testing.T) {
-	for _, fault := range slices.Concat(faults, mechanismFaults, restoreFaults) {
+	for _, fault := range slices.Concat(faults, mechanismFaults, restoreFaults, objectFaults) {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
 			c, err := newChecker(fault.face(t), Options{Seed: max(fault.seed, 1)})

@@ -26,9 +26,25 @@ var mechanisms = map[fieldmerge.Strategy]mechanism{
 	fieldmerge.List:      {kind: lattice.KindList},
 }
 
-func (w *world) mechanism(path string) (m mechanism, ok bool) {
-	m, ok = mechanisms[w.face.strategy(path)]
+// mechanismOf is the mechanism of a strategy; ok is false where it is a register.
+func mechanismOf(s fieldmerge.Strategy) (m mechanism, ok bool) {
+	if _, keyed := keyOf(s); keyed {
+		return mechanism{kind: lattice.KindKeyed}, true
+	}
+	m, ok = mechanisms[s]
 	return m, ok
+}
+
+// ordered reports whether it is a list.
+func (m mechanism) ordered() bool { return m.kind == lattice.KindList || m.kind == lattice.KindKeyed }
+
+func (w *world) mechanism(path string) (m mechanism, ok bool) {
+	return mechanismOf(w.face.strategy(path))
+}
+
+func (w *world) isMechanism(path string) bool {
+	_, ok := w.mechanism(path)
+	return ok
 }
 
 // partsOf takes an encoded set or list apart; what is no list has no elements.

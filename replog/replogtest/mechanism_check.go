@@ -49,7 +49,7 @@ func (w *world) showsMechanisms(r *region) {
 			w.fail(oracleSums, "%s shows %s in %s, and the writes that it holds come to %s:\n%s",
 				r, mechanismText(m, got), fieldText(path), mechanismText(m, want), w.dotsText(path, shall.fields[path]))
 		}
-		if m.kind == lattice.KindList {
+		if m.ordered() {
 			w.keepsOrder(r, path, got)
 		}
 	}
@@ -58,7 +58,7 @@ func (w *world) showsMechanisms(r *region) {
 // sorted is a value that compares with what the elements of a list come to in any order.
 func sorted(m mechanism, val []byte) []byte {
 	val = m.normal(val)
-	if m.kind == lattice.KindList && val != nil {
+	if m.ordered() && val != nil {
 		parts := partsOf(val)
 		slices.SortFunc(parts, bytes.Compare)
 		return listOf(parts)
@@ -127,7 +127,7 @@ func (w *world) recordShowsMechanisms(r *region, record any) {
 			continue
 		}
 		segments, _ := fieldmerge.SplitPath(path)
-		got, want := m.normal(orNothing(w.face.at(record, segments))), m.normal([]byte(shown[path]))
+		got, want := m.normal(orNothing(w.face.at("", record, segments))), m.normal(withoutRemoved(m, path, []byte(shown[path]), shown))
 		if !bytes.Equal(got, want) {
 			w.fail(oracleSums, "a record read in %s has %s in %s, and the field is %s", r, mechanismText(m, got), fieldText(path), mechanismText(m, want))
 		}
@@ -146,7 +146,7 @@ func (a *act) didAll() {
 		if made == nil && a.asksFor(path, e) {
 			w.fail(oracleErrors, "%s %s %s, and nothing was written", a.r, a.doing, fieldText(path))
 		}
-		if e.kind == lattice.KindList && made != nil && !made.deletes {
+		if e.ordered() && made != nil && !made.deletes {
 			a.listedRight(path, e)
 		}
 	}
@@ -154,7 +154,7 @@ func (a *act) didAll() {
 
 // asksFor reports whether an edit has to write something.
 func (a *act) asksFor(path string, e edit) bool {
-	if e.kind == lattice.KindList {
+	if e.ordered() {
 		return e.current && !bytes.Equal(e.normal(e.from), e.normal(e.to))
 	}
 	none := &write{step: a.w.step, region: a.r}
@@ -202,7 +202,8 @@ func (a *act) listedRight(path string, e edit) {
 // nowIs is what the region shows of a field after the write.
 func (a *act) nowIs(path string) []byte {
 	if all := a.siblings(a.r.now.state, path); len(all) > 0 {
-		return all[0].Value
+		m, _ := a.w.mechanism(path)
+		return withoutRemoved(m, path, all[0].Value, a.w.shown(a.r))
 	}
 	return nil
 }
@@ -229,7 +230,12 @@ func (w *world) reportedOther(r *region, c *fieldwise.Conflict, m mechanism, los
 		w.fail(oracleReports, "%s reports that a delete drops %s of %s, which %s did not add, or which was removed",
 			r, valueText(string(c.Loser.Value)), fieldText(c.Field), w.name(loser))
 	case fieldwise.ConflictShape:
-		if want := r.now.shall.fields[c.Field].value(w, c.Field, m); !bytes.Equal(sorted(m, c.Loser.Value), sorted(m, want)) {
+		want := r.now.shall.fields[c.Field].value(w, c.Field, m)
+		lost := c.Loser.Value
+		if m.kind == lattice.KindKeyed {
+			lost, want = withoutRemoved(m, c.Field, lost, w.shown(r)), withoutRemoved(m, c.Field, want, w.shown(r))
+		}
+		if !bytes.Equal(sorted(m, lost), sorted(m, want)) {
 			w.fail(oracleReports, "%s reports that %s of %s is hidden, which is %s", r, mechanismText(m, c.Loser.Value), fieldText(c.Field), mechanismText(m, want))
 		}
 	default:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 )
 
 // outcome checks what a write did.
@@ -18,6 +19,10 @@ func (a *act) outcome(receipt fieldwise.Receipt, err error) {
 		a.refused(a.doing, receipt, err, err)
 		w.tell("%s %s the record%s, and is refused: %v", a.r, a.doing, a.underText(), changed)
 		a.reallyChanged(changed)
+		return
+	case errors.Is(err, fieldmerge.ErrPath) && a.missesObject():
+		a.refused(a.doing, receipt, err, err)
+		w.tell("%s %s the record%s, and is refused: %v", a.r, a.doing, a.underText(), err)
 		return
 	case errors.Is(err, fieldmerge.ErrDirection):
 		a.refused(a.doing, receipt, err, err)
@@ -43,6 +48,27 @@ func (a *act) outcome(receipt fieldwise.Receipt, err error) {
 	if a.rnd.IntN(4) == 0 {
 		a.noOp()
 	}
+}
+
+// missesObject reports whether a list by key has no longer an object that the writer was shown
+// and wants to keep.
+func (a *act) missesObject() bool {
+	if a.base == nil {
+		return false
+	}
+	saw := a.w.face.leaves("", a.base)
+	for path, to := range a.w.face.leaves("", a.asks[""]) {
+		if m, _ := a.w.mechanism(path); m.kind != lattice.KindKeyed {
+			continue
+		}
+		now := partsOf(a.now(path))
+		for _, object := range partsOf(saw[path].val) {
+			if has(partsOf(to.val), object) && !has(now, object) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isSettled demands that a field that was settled has one value, the chosen one.
@@ -167,7 +193,7 @@ func (a *act) asked(path string) []byte {
 			above, _ := fieldmerge.SplitPath(at)
 			rest = rest[len(above):]
 		}
-		return a.w.face.at(v, rest)
+		return a.w.face.at(at, v, rest)
 	}
 	return nil
 }

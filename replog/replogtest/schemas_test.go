@@ -333,6 +333,54 @@ func TestSurvivalOfLists(t *testing.T) {
 	checkSchema(t, schemaOf[script](t), histories(t))
 }
 
+type order struct {
+	Lines  []orderLine        `merge:"lines,list=sku"`
+	Guests []guest            `merge:"guests,list=n"`
+	Rooms  map[string][]guest `merge:"rooms,each=list=n"`
+	Tables map[string]table   `merge:"tables,each=nested"`
+	Name   string             `merge:"name,lww"`
+}
+
+type orderLine struct {
+	SKU   plan             `merge:"sku,lww"`
+	Count crdt.PNCounter   `merge:"count,pncounter"`
+	Note  *string          `merge:"note,priority"`
+	Tags  []string         `merge:"tags,orset"`
+	Best  int              `merge:"best,max"`
+	Price street           `merge:"price,nested"`
+	Opts  map[string]int64 `merge:"opts,each=lww"`
+}
+
+type guest struct {
+	Name string `merge:"name,lww"`
+	N    int8   `merge:"n,lww"`
+}
+
+type table struct {
+	Seats []seat `merge:"seats,list=at"`
+}
+
+type seat struct {
+	At    string  `merge:"at,lww"`
+	Dish  []guest `merge:"dish,list=n"`
+	Taken bool    `merge:"taken,ewflag"`
+}
+
+func TestSurvivalOfListsByKey(t *testing.T) {
+	t.Parallel()
+	checkSchema(t, schemaOf[order](t, fieldmerge.Ranks("eu-west-1")), histories(t))
+}
+
+func TestSurvivalOfListsByKeyInDocuments(t *testing.T) {
+	t.Parallel()
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Ranks("eu-west-1"),
+		fieldmerge.Field("lines", fieldmerge.ListBy("sku")), fieldmerge.Field("lines.*.count", fieldmerge.PNCounter),
+		fieldmerge.Field("lines.*.tags", fieldmerge.ORSet), fieldmerge.Field("lines.*.seats", fieldmerge.ListBy("n")),
+		fieldmerge.Field("lines.*.best", fieldmerge.Max), fieldmerge.Field("address.city", fieldmerge.ListBy("id")))
+	require.NoError(t, err)
+	checkDocuments(t, schema, histories(t))
+}
+
 func TestSurvivalOfCountersAndSetsInDocuments(t *testing.T) {
 	t.Parallel()
 	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW),

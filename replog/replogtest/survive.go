@@ -49,6 +49,9 @@ func (w *world) lost(x *write, path, val string, shown map[string]string, counts
 		return false
 	}
 	return !slices.ContainsFunc(w.reports, func(r report) bool {
+		if val == unset && r.Loser.Version == x.version && r.Loser.Value == nil && (w.isObjectOn(r.Field, path) || r.Field == path && w.isInObject(path)) {
+			return true // that an object was removed is reported as a whole, and only where it shows again
+		}
 		return counts(r) && r.Field == path && (r.Loser.Version == x.version || r.Loser.Value != nil && string(r.Loser.Value) == val || w.overtakes(&r, x, val))
 	})
 }
