@@ -312,6 +312,38 @@ func TestAListHidesWhatWasRemovedAndMoved(t *testing.T) {
 	require.Equal(t, people(1, 2, 3), v.People)
 }
 
+// What a writer puts into a list that did not show it to the writer, and has it, is moved, and not
+// there twice.
+func TestAnObjectThatIsPutWhereItIsAlreadyIsMoved(t *testing.T) {
+	_, d := on(t, orderSchema(t), "a")
+	_, err := d.Create(ctx(), key, order{People: []guest{{ID: 1}}})
+	require.NoError(t, err)
+	read, token, err := d.Read(ctx(), key)
+	require.NoError(t, err)
+	set := func(ids ...int64) {
+		t.Helper()
+		_, err := d.Update(ctx(), key, func(o *order) error {
+			o.People = nil
+			for _, id := range ids {
+				o.People = append(o.People, guest{ID: id})
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		v, err := d.Get(ctx(), key)
+		require.NoError(t, err)
+		for i, id := range ids {
+			require.Equal(t, id, v.People[i].ID, "want %v, got %v", ids, v.People)
+		}
+	}
+	set(2, 1)
+	read.People = append(read.People, guest{ID: 2}, guest{ID: 3})
+	_, err = d.Put(ctx(), key, token, read)
+	require.NoError(t, err)
+	set(1, 3, 2)
+	set(3, 2, 1)
+}
+
 func TestAListOfStructsThatIsSetToNothing(t *testing.T) {
 	_, d := on(t, orderSchema(t), "a")
 	_, err := d.Create(ctx(), key, order{People: []guest{{ID: 1, Name: "a"}}})

@@ -132,17 +132,27 @@ func keyedObjects(val []byte) (all []keyedObject) {
 	return all
 }
 
-// withRemoved is a list as a reader saw it with the objects that it did not show: where they are
-// in the stored list if the reader saw the others of it, else at the end.
-func withRemoved(list, stored []byte, removed []keyedObject) []byte {
-	all, hides := keyedObjects(list), make(objectIndex)
-	left := slices.DeleteFunc(keyedObjects(stored), func(o keyedObject) bool { return hides.has("", listOfKeys(removed), o.text) })
+// withUnseen is a list as a writer saw it with the objects of the stored one that it did not show
+// and those that the writer did not see and puts there: where they are in the stored list if that
+// is all that differs, else at the end. So what is there already is moved, and not added again.
+func withUnseen(list, to, stored []byte, removed []keyedObject) []byte {
+	saw, puts, unseen := make(objectIndex), make(objectIndex), removed
+	for _, o := range keyedObjects(stored) {
+		if !saw.has("", list, o.text) && puts.has("", to, o.text) {
+			unseen = append(slices.Clip(unseen), o)
+		}
+	}
+	if len(unseen) == 0 {
+		return list
+	}
+	hides := make(objectIndex)
+	all := keyedObjects(list)
+	left := slices.DeleteFunc(keyedObjects(stored), func(o keyedObject) bool { return hides.has("", listOfKeys(unseen), o.text) })
 	if slices.EqualFunc(all, left, func(a, b keyedObject) bool { return a.text == b.text }) {
 		return stored
 	}
-	has := make(objectIndex)
-	for _, o := range removed {
-		if !has.has("", list, o.text) {
+	for _, o := range unseen {
+		if !saw.has("", list, o.text) {
 			all = append(all, o)
 		}
 	}

@@ -202,8 +202,8 @@ func (r *rules) appendEdit(d *lattice.Delta, path string, k lattice.Kind, t latt
 		return nil, err
 	}
 	e := u.edit(r, path, k, now, val)
-	if removed := u.removed[path]; len(removed) > 0 && k == lattice.KindKeyed {
-		e.From = withRemoved(e.From, now, removed)
+	if k == lattice.KindKeyed {
+		e.From = withUnseen(e.From, e.To, now, u.removed[path])
 	}
 	if u.hidden[path] {
 		e.From, e.Anew = now, true
