@@ -46,8 +46,8 @@ func (w *world) write(r *region) {
 	a.outcome(receipt, err)
 }
 
-func (a *act) sample() any      { return a.w.face.sample(a.rnd, a.w.step.plain) }
-func (a *act) change(v any) any { return a.w.face.change(a.rnd, v, a.w.step.plain) }
+func (a *act) sample() any      { return a.r.face().sample(a.rnd, a.w.step.plain) }
+func (a *act) change(v any) any { return a.r.face().change(a.rnd, v, a.w.step.plain) }
 
 // follow moves the fields of max and min of a record that was drawn on from those that
 // are shown.
@@ -55,20 +55,21 @@ func (a *act) follow(v any) any {
 	if !a.live {
 		return v
 	}
-	return a.w.face.follow(a.rnd, a.shown, v)
+	return a.r.face().follow(a.rnd, a.shown, v)
 }
 
 func (a *act) patch() fieldmerge.Patch {
-	return a.w.face.patch(a.rnd, a.shown, a.follow(a.w.face.sample(a.rnd, false)))
+	return a.r.face().patch(a.rnd, a.shown, a.follow(a.r.face().sample(a.rnd, false)))
 }
 
-func (a *act) token() *reading { return a.w.reading(a.r, a.rnd) }
+// token is one whose record the release of the region can write.
+func (a *act) token() *reading { return a.w.reading(a.r, a.rnd, true) }
 
 func (a *act) sometimes() *reading {
 	if a.rnd.IntN(4) > 0 {
 		return nil
 	}
-	return a.token()
+	return a.w.reading(a.r, a.rnd, false)
 }
 
 // do makes the write. On a record that is not there everything but an upsert is a
@@ -95,7 +96,7 @@ func (a *act) do(k kind) (fieldwise.Receipt, error) {
 	case upsert:
 		a.doing, a.want = "upserts", a.follow(a.sample())
 		a.asks = document{"": a.want}
-		return a.d.upsert(func(v any) any { return a.w.face.graft(v, a.want) })
+		return a.d.upsert(func(v any) any { return a.r.face().graft(v, a.want) })
 	case patch:
 		a.doing, a.under = "patches", a.sometimes()
 		p := a.patch()
@@ -125,13 +126,15 @@ func (a *act) do(k kind) (fieldwise.Receipt, error) {
 	if a.under == nil {
 		a.want = to
 	}
-	return a.d.update(func(v any) any { return a.w.face.graft(v, to) }, a.under)
+	return a.d.update(func(v any) any { return a.r.face().graft(v, to) }, a.under)
 }
 
 // resolve settles a field that has several values or, where there is none, any field.
 func (a *act) resolve() (fieldwise.Receipt, error) {
 	a.doing = "settles"
-	paths := slices.DeleteFunc(slices.Sorted(maps.Keys(a.w.shown(a.r))), a.inObjectThatIsGone)
+	paths := slices.DeleteFunc(slices.Sorted(maps.Keys(a.w.shown(a.r))), func(path string) bool {
+		return a.inObjectThatIsGone(path) || a.r.ignores(path)
+	})
 	if len(paths) == 0 {
 		return fieldwise.Receipt{}, nil
 	}

@@ -15,6 +15,8 @@ type field struct {
 	path     []string // empty for an embedded struct that has no name of its own
 	typ      reflect.Type
 	strategy string
+	group    string // the register that it shares with others
+	simple   bool   // it is stored at its own path, and nowhere else
 }
 
 // fieldsOf lists the fields of a struct that a schema has accepted.
@@ -36,7 +38,13 @@ func fieldsOf(t reflect.Type) []field {
 			if name == "" {
 				name = f.Name
 			}
-			all = append(all, field{index: []int{i}, path: []string{name}, typ: f.Type, strategy: strings.TrimSpace(parts[1])})
+			one := field{index: []int{i}, path: []string{name}, typ: f.Type, strategy: strings.TrimSpace(parts[1]), simple: len(parts) == 2}
+			for _, more := range parts[2:] {
+				if group, ok := strings.CutPrefix(strings.TrimSpace(more), "group="); ok {
+					one.group = group
+				}
+			}
+			all = append(all, one)
 		}
 	}
 	return all

@@ -58,7 +58,7 @@ func CheckSchema[T any](t testing.TB, schema *fieldmerge.Schema[T], o Options) {
 	if schema == nil {
 		t.Fatal("replogtest: the schema is nil; make one with fieldmerge.NewSchema")
 	}
-	check(t, &typed[T]{schema: schema, made: o.Sample, maker: newMaker()}, o)
+	check(t, o, &typed[T]{schema: schema, made: o.Sample, maker: newMaker()})
 }
 
 // CheckDocuments is CheckSchema for records that are JSON-shaped.
@@ -67,12 +67,12 @@ func CheckDocuments(t testing.TB, schema *fieldmerge.DocumentSchema, o Options) 
 	if schema == nil {
 		t.Fatal("replogtest: the schema is nil; make one with fieldmerge.NewDocumentSchema")
 	}
-	check(t, &documents{schema: schema, made: o.Sample}, o)
+	check(t, o, &documents{schema: schema, made: o.Sample})
 }
 
-func check(t testing.TB, f face, o Options) {
+func check(t testing.TB, o Options, releases ...face) {
 	t.Helper()
-	c, err := newChecker(f, o)
+	c, err := newChecker(o, releases...)
 	if err != nil {
 		t.Fatal("replogtest: " + err.Error())
 	}
@@ -90,7 +90,7 @@ func check(t testing.TB, f face, o Options) {
 		return
 	}
 	t.Logf("histories: %d, writes: %d, of which %d lost with restores, conflicts: %d", c.Histories, c.writes, c.lost, c.conflicts)
-	for _, name := range f.poor() {
+	for _, name := range c.poor() {
 		t.Logf("replogtest: of %s only the zero value could be made; give Options.Sample to check it with others", name)
 	}
 	if c.concurrent == 0 && c.Histories > 1 {
@@ -102,7 +102,7 @@ func check(t testing.TB, f face, o Options) {
 // checker plays histories.
 type checker struct {
 	Options
-	face  face
+	faces []face
 	plant plant
 	seeds func(i int) uint64
 
@@ -111,7 +111,7 @@ type checker struct {
 	writes, lost, conflicts, concurrent int
 }
 
-func newChecker(f face, o Options) (*checker, error) {
+func newChecker(o Options, releases ...face) (*checker, error) {
 	if o.Histories == 0 {
 		o.Histories = defaultHistories
 	}
@@ -119,7 +119,7 @@ func newChecker(f face, o Options) (*checker, error) {
 		return nil, fmt.Errorf("Options.Histories is %d; zero means %d", o.Histories, defaultHistories)
 	}
 	if o.Regions == nil {
-		o.Regions = regionsFor(f.ranks())
+		o.Regions = regionsFor(releases[len(releases)-1].ranks())
 	}
 	if n := len(o.Regions); n < 2 || n > maxRegions {
 		return nil, fmt.Errorf("Options.Regions has %d names; 2 to %d are needed: conflicts need two regions, and histories are short", n, maxRegions)
@@ -134,14 +134,16 @@ func newChecker(f face, o Options) (*checker, error) {
 		}
 		seen[r] = true
 	}
-	if err := f.checkSample(); err != nil {
-		return nil, err
+	for _, f := range releases {
+		if err := f.checkSample(); err != nil {
+			return nil, err
+		}
 	}
 	first := o.Seed
 	if first == 0 {
 		first = rand.Uint64()
 	}
-	return &checker{Options: o, face: f, tries: shrinkRuns, seeds: func(i int) uint64 { return mix(first + uint64(i)) }}, nil
+	return &checker{Options: o, faces: releases, tries: shrinkRuns, seeds: func(i int) uint64 { return mix(first + uint64(i)) }}, nil
 }
 
 // regionsFor are the regions that a schema ranks, filled up to as many as a history has.
@@ -153,6 +155,18 @@ func regionsFor(ranks []fieldwise.Region) []fieldwise.Region {
 		}
 	}
 	return all[:len(defaultRegions)]
+}
+
+// draw makes the history at i.
+func (c *checker) draw(i int) *history { return draw(c.seeds(i), c.Regions, len(c.faces) > 1) }
+
+// poor are the types that no values could be made of.
+func (c *checker) poor() (types []string) {
+	for _, f := range c.faces {
+		types = append(types, f.poor()...)
+	}
+	slices.Sort(types)
+	return slices.Compact(types)
 }
 
 // finding is the shrunk failure of a history.
@@ -167,7 +181,7 @@ type finding struct {
 // check plays the histories up to the first that fails.
 func (c *checker) check() *finding {
 	for i := range c.Histories {
-		h := draw(c.seeds(i), c.Regions)
+		h := c.draw(i)
 		w, f := c.run(h)
 		if f != nil {
 			found := &finding{seed: h.seed, index: i + 1, histories: c.Histories, steps: len(h.steps), regions: len(h.regions)}

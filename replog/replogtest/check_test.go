@@ -64,7 +64,7 @@ func faultNamed(t *testing.T, name string) (c *checker) {
 	all := slices.Concat(faults, mechanismFaults, restoreFaults)
 	i := slices.IndexFunc(all, func(f fault) bool { return f.name == name })
 	require.GreaterOrEqual(t, i, 0, name)
-	c, err := newChecker(all[i].face(t), Options{Seed: max(all[i].seed, 1)})
+	c, err := newChecker(Options{Seed: max(all[i].seed, 1)}, all[i].face(t))
 	require.NoError(t, err)
 	c.plant = all[i].plant
 	return c
@@ -129,9 +129,24 @@ func TestConvergeSaysWhatIsWrongWithTheCall(t *testing.T) {
 	require.NoError(t, err)
 	typed := func(o Options) func(testing.TB) { return func(t testing.TB) { CheckSchema(t, flat, o) } }
 	for says, check := range map[string]func(testing.TB){
-		"the schema is nil; make one with fieldmerge.NewSchema":         func(t testing.TB) { CheckSchema[chosen](t, nil, Options{}) },
-		"the schema is nil; make one with fieldmerge.NewDocumentSchema": func(t testing.TB) { CheckDocuments(t, nil, Options{}) },
-		"Options.Histories is -1":                                       typed(Options{Histories: -1}),
+		"the schema is nil; make one with fieldmerge.NewSchema":           func(t testing.TB) { CheckSchema[chosen](t, nil, Options{}) },
+		"the schema is nil; make one with fieldmerge.NewDocumentSchema":   func(t testing.TB) { CheckDocuments(t, nil, Options{}) },
+		"Options.Histories is -1":                                         typed(Options{Histories: -1}),
+		"replogtest: a schema is nil; make one with fieldmerge.NewSchema": func(t testing.TB) { CheckReleases[chosen](t, flat, (*fieldmerge.Schema[person])(nil), Options{}) },
+		"Options.Sample makes records of one release": func(t testing.TB) {
+			CheckReleases(t, flat, flat, Options{Sample: func(*rand.Rand) any { return chosen{} }})
+		},
+		`"stock" is pncounter in one release and lww in the other`: releases[tally, struct {
+			Stock int `merge:"stock,lww"`
+		}],
+		`"in.*.stock" is lww in one release and max in the other`: releases[struct {
+			In map[string]stock `merge:"in,each=nested"`
+		}, struct {
+			In map[string]*limit `merge:"in,each=nested"`
+		}],
+		`"price" has a former name or is in a group`: releases[stock, struct {
+			Price int `merge:"price,lww,was=cost"`
+		}],
 		"the schema has fields under fieldmerge.ByShape": func(t testing.TB) {
 			s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.ByShape))
 			if err != nil {
@@ -166,6 +181,27 @@ func TestConvergeSaysWhatIsWrongWithTheCall(t *testing.T) {
 	}
 }
 
+type stock struct {
+	Stock int `merge:"stock,lww"`
+}
+
+type limit struct {
+	Stock int `merge:"stock,max"`
+}
+
+// releases checks two releases.
+func releases[Old, New any](t testing.TB) {
+	old, err := fieldmerge.NewSchema[Old]()
+	if err != nil {
+		panic(err)
+	}
+	next, err := fieldmerge.NewSchema[New]()
+	if err != nil {
+		panic(err)
+	}
+	CheckReleases(t, old, next, Options{})
+}
+
 // What panics in a test of the user's is told like any failure.
 func TestConvergeTellsOfAPanic(t *testing.T) {
 	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
@@ -194,12 +230,12 @@ func fewer(n int) int {
 // A history is a matter of its seed, or nobody could play it again.
 func TestPropertyOneSeedIsOneHistory(t *testing.T) {
 	n := fewer(100)
-	c, err := newChecker(people(t), Options{Seed: 1})
+	c, err := newChecker(Options{Seed: 1}, people(t))
 	require.NoError(t, err)
 	for i := range n {
 		var texts [2]string
 		for j := range texts {
-			w, f := c.run(draw(c.seeds(i), c.Regions))
+			w, f := c.run(c.draw(i))
 			require.Nil(t, f)
 			texts[j] = fmt.Sprintf("%v %x", w.lines, w.met)
 		}
@@ -211,11 +247,11 @@ func TestPropertyOneSeedIsOneHistory(t *testing.T) {
 // What the histories are for has to happen in them.
 func TestPropertyHistoriesHoldAllThatMatters(t *testing.T) {
 	n := fewer(500)
-	c, err := newChecker(people(t), Options{Seed: 1})
+	c, err := newChecker(Options{Seed: 1}, people(t))
 	require.NoError(t, err)
 	happened := make(map[string]int)
 	for i := range n {
-		w, f := c.run(draw(c.seeds(i), c.Regions))
+		w, f := c.run(c.draw(i))
 		require.Nil(t, f)
 		for _, l := range w.lines {
 			for _, what := range []string{
@@ -248,11 +284,11 @@ func TestPropertyHistoriesHoldAllThatMatters(t *testing.T) {
 // Writes of fields of max and min mostly go on: some are refused, and most are not.
 func TestPropertyFieldsOfMaxAndMinGoOn(t *testing.T) {
 	n := fewer(300)
-	c, err := newChecker(gauges(t), Options{Seed: 1})
+	c, err := newChecker(Options{Seed: 1}, gauges(t))
 	require.NoError(t, err)
 	refused, highs, overtaken := 0, 0, 0
 	for i := range n {
-		w, f := c.run(draw(c.seeds(i), c.Regions))
+		w, f := c.run(c.draw(i))
 		require.Nil(t, f)
 		for _, l := range w.lines {
 			if strings.Contains(l.text, "goes in one direction") {
@@ -280,7 +316,7 @@ func TestPropertyFieldsOfMaxAndMinGoOn(t *testing.T) {
 // where others do something to the same field, and some takes back only what it knew of.
 func TestPropertyAllIsDoneToCountersSetsFlagsAndLists(t *testing.T) {
 	const n = 300
-	c, err := newChecker(tallies(t), Options{Seed: 1})
+	c, err := newChecker(Options{Seed: 1}, tallies(t))
 	require.NoError(t, err)
 	happened := make(map[string]int)
 	note := func(what string, is bool) {
@@ -289,7 +325,7 @@ func TestPropertyAllIsDoneToCountersSetsFlagsAndLists(t *testing.T) {
 		}
 	}
 	for i := range n {
-		w, f := c.run(draw(c.seeds(i), c.Regions))
+		w, f := c.run(c.draw(i))
 		require.Nil(t, f)
 		for _, l := range w.lines {
 			note("refused since it goes back", strings.Contains(l.text, "goes in one direction"))

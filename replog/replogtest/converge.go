@@ -5,34 +5,43 @@ import (
 	"fmt"
 )
 
-// converged demands that all regions hold the same and show the same, and the same
-// again when they are asked again.
+// converged demands that all regions hold the same, that those of one release show the same,
+// and the same again when they are asked again.
 func (w *world) converged() {
-	first := w.regions[0]
-	want, live := w.get(first)
-	shown := w.shown(first)
-	if live {
-		w.showsExtremes(first, want)
-		w.recordShowsMechanisms(first, want)
-	}
-	for _, r := range w.regions[1:] {
-		if !bytes.Equal(r.now.state, first.now.state) {
+	for i, r := range w.regions {
+		if first := w.regions[0]; !bytes.Equal(r.now.state, first.now.state) {
 			w.fail(oracleConverge, "%s and %s took in the same writes and hold different states", first, r)
 		}
-		got, ok := w.get(r)
-		if ok != live {
-			w.fail(oracleConverge, "of equal states, %s shows a record and %s shows none", first, r)
-		}
-		if live {
-			if d := w.face.differ(want, got); d != "" {
-				w.fail(oracleConverge, "of equal states, %s and %s show different records: %s\n%s", first, r, d, w.policyAdvice(r))
+		for _, first := range w.regions[:i] {
+			if first.release == r.release {
+				w.showTheSame(first, r)
+				break
 			}
 		}
-		for path, val := range w.shown(r) {
-			if shown[path] != val {
-				w.fail(oracleConverge, "of equal states, %s and %s show different values of %s: %s, and %s\n%s",
-					first, r, fieldText(path), valueText(shown[path]), valueText(val), w.policyAdvice(r))
-			}
+		if record, live := w.get(r); live {
+			w.showsExtremes(r, record)
+			w.recordShowsMechanisms(r, record)
+		}
+	}
+}
+
+// showTheSame demands that two regions of one release show the same.
+func (w *world) showTheSame(first, r *region) {
+	want, live := w.get(first)
+	got, ok := w.get(r)
+	if ok != live {
+		w.fail(oracleConverge, "of equal states, %s shows a record and %s shows none", first, r)
+	}
+	if live {
+		if d := r.face().differ(want, got); d != "" {
+			w.fail(oracleConverge, "of equal states, %s and %s show different records: %s\n%s", first, r, d, w.policyAdvice(r))
+		}
+	}
+	shown := w.shown(first)
+	for path, val := range w.shown(r) {
+		if shown[path] != val {
+			w.fail(oracleConverge, "of equal states, %s and %s show different values of %s: %s, and %s\n%s",
+				first, r, fieldText(path), valueText(shown[path]), valueText(val), w.policyAdvice(r))
 		}
 	}
 }

@@ -47,6 +47,9 @@
 // which have to read back what they wrote, and the strategies, of which a story shows what
 // they do.
 //
+// [CheckReleases] demands the same of two releases of a service side by side, as in a rolling
+// deploy, and that neither touches the fields that only the other knows.
+//
 // # Failures
 //
 // A history that fails is made as short as it can be and told as a story: who wrote what
@@ -64,8 +67,9 @@
 // Records are made from the struct's type, from few values, so that different writers
 // often choose the same; changes of fields of max and min mostly go on, a few go back and
 // are refused. Counters count from what they show, and of sets and lists few elements
-// change at a time; objects of a list=KEY are changed, added, removed and moved. CRDT values are changed by their methods, as a service does it: within
-// an update those of the record that it is given. A type with a codec of its own gets the
-// values that the codec reads from some common texts, or that its kind suggests. Where that
-// is not enough, or functions of the schema expect more of a value, give [Options].Sample.
+// change at a time; objects of a list=KEY are changed, added, removed and moved. CRDT values
+// are changed by their methods, as a service does it: within an update those of the record
+// that it is given. A type with a codec of its own gets the values that the codec reads from
+// some common texts, or that its kind suggests. Where that is not enough, or functions of the
+// schema expect more of a value, give [Options].Sample.
 package replogtest

@@ -239,6 +239,8 @@ func (f *documents) byShape() bool {
 
 func (f *documents) strategy(path string) fieldmerge.Strategy { return f.schema.Strategy(path) }
 
+func (f *documents) knows([]string) bool { return true }
+
 func (f *documents) ranks() []fieldwise.Region { return f.schema.Ranks() }
 
 // changeDocument copies a document with one entry changed to what another one has

@@ -37,7 +37,7 @@ const tokenInline = 32
 func (a *act) edits() map[string]edit {
 	all := make(map[string]edit)
 	for path, to := range a.wanted() {
-		m, _ := a.w.mechanism(path)
+		m := a.mechanism(path)
 		now := orNothing(a.now(path))
 		e := edit{mechanism: m, from: now, to: to.val, intents: to.intents}
 		saw, other := a.saw(path)
@@ -78,7 +78,7 @@ func (a *act) wanted() map[string]leaf {
 		if seen == nil {
 			return
 		}
-		for path := range a.w.face.leaves("", seen) {
+		for path := range a.r.face().leaves("", seen) {
 			if at == "" || path == at || below(path, at) {
 				all[path] = leaf{}
 			}
@@ -94,7 +94,7 @@ func (a *act) wanted() map[string]leaf {
 		if a.doing != "settles" { // which leaves alone what it does not name
 			gone(at)
 		}
-		maps.Copy(all, a.w.face.leaves(at, v))
+		maps.Copy(all, a.r.face().leaves(at, v))
 	}
 	return all
 }
@@ -105,7 +105,7 @@ func (a *act) saw(path string) (val []byte, ok bool) {
 	if a.base == nil {
 		return nil, false
 	}
-	val = a.w.face.leaves("", a.base)[path].val
+	val = a.r.face().leaves("", a.base)[path].val
 	if a.under != nil && (len(val) > tokenInline || wire.KindOf(val) == wire.KindBin) {
 		return nil, false
 	}

@@ -28,6 +28,7 @@ type face interface {
 	leaves(path string, v any) map[string]leaf       // the fields that are no registers of a value that stands at a path
 	graft(now, v any) any                            // v as an update can write it that was given now
 	strategy(path string) fieldmerge.Strategy
+	knows(path []string) bool // whether the schema has the field
 	ranks() []fieldwise.Region
 	differ(a, b any) string // where two records differ; empty: nowhere
 	name() string
@@ -236,6 +237,8 @@ func (f *typed[T]) graft(now, v any) any {
 }
 
 func (f *typed[T]) strategy(path string) fieldmerge.Strategy { return f.schema.Strategy(path) }
+
+func (f *typed[T]) knows(path []string) bool { return knows(reflect.TypeFor[T](), "nested", path) }
 
 func (f *typed[T]) ranks() []fieldwise.Region { return f.schema.Ranks() }
 

@@ -293,6 +293,7 @@ type fault struct {
 	name   string
 	oracle string // that finds it
 	face   func(testing.TB) face
+	next   func(testing.TB) face // of a second release; nil: there is none
 	plant  plant
 	says   string // what the story has
 	seed   uint64 // of the histories in which this oracle is the first to find it; zero means 1
@@ -724,6 +725,53 @@ func (w *world) showsAll(under *reading, of func(*write) bool) bool {
 	return true
 }
 
+// before and after are two releases.
+type before struct {
+	Name string `merge:"name,lww"`
+}
+
+type after struct {
+	Name  string `merge:"name,priority"`
+	Email string `merge:"email,lww"`
+}
+
+func old(t testing.TB) face { return typedFace[before](t) }
+
+func next(t testing.TB) face { return typedFace[after](t, fieldmerge.Ranks("us-east-1", "eu-west-1")) }
+
+// releaseFaults are mistakes that harm nobody while all regions run one release.
+var releaseFaults = []fault{
+	{name: "a release that unsets what it does not know", oracle: oracleSurvival, says: "does not know", face: old, next: next, plant: plant{domain: func(w *world, d domain) domain {
+		return domainFault{domain: d, patched: func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+			r := w.act.r
+			if shown, _ := siblingsAt(r.now.state, "email"); r.release == 1 || len(shown) == 0 || under != nil {
+				return d.patch(p, under)
+			}
+			schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
+			if err != nil {
+				return fieldwise.Receipt{}, err
+			}
+			all, err := fieldmerge.OpenDocuments(r, domainName, schema)
+			if err != nil {
+				return fieldwise.Receipt{}, err
+			}
+			return all.Patch(ctx, key, fieldmerge.Patch{Set: p.Set, Unset: append(slices.Clone(p.Unset), "email")})
+		}}
+	}}},
+	{name: "a merger that drops what the policy of its release hides", oracle: oracleLaws, says: "the releases merge", face: old, next: next, plant: mergerFault{
+		merge: func(m fieldwise.Merger, dst, a, b []byte) ([]byte, error) {
+			joined, err := m.Merge(dst, a, b)
+			found, _ := m.(fieldwise.ConflictReporter).Conflicts(nil, a, b)
+			table, _, _, _ := cutState(joined)
+			return supersede(joined, func(_ lattice.Kind, items []lattice.Item, i int) bool {
+				return slices.ContainsFunc(found, func(c fieldwise.Conflict) bool {
+					return c.Loser.Version == fieldwise.Version{Time: items[i].Time, Origin: table.Origins()[items[i].Index]}
+				})
+			}), err
+		},
+	}.plant()},
+}
+
 // cart has a list of objects that merge field by field.
 type cart struct {
 	Lines []cartLine `merge:"lines,list=sku"`
@@ -943,10 +991,14 @@ func bytesIndex(state []byte, it lattice.Item) bool {
 }
 
 func TestSurvivalChecksFindPlantedFaults(t *testing.T) {
-	for _, fault := range slices.Concat(faults, mechanismFaults, restoreFaults, objectFaults) {
+	for _, fault := range slices.Concat(faults, mechanismFaults, restoreFaults, objectFaults, releaseFaults) {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
-			c, err := newChecker(fault.face(t), Options{Seed: max(fault.seed, 1)})
+			releases := []face{fault.face(t)}
+			if fault.next != nil {
+				releases = append(releases, fault.next(t))
+			}
+			c, err := newChecker(Options{Seed: max(fault.seed, 1)}, releases...)
 			require.NoError(t, err)
 			c.plant = fault.plant
 			if testing.Short() {
@@ -968,7 +1020,7 @@ func TestSurvivalChecksFindPlantedFaults(t *testing.T) {
 // A policy that fails may be what the service wants.
 func TestConvergeWithPolicyErrorsAllowed(t *testing.T) {
 	f := withPlan(t, func([]fieldmerge.Sibling[string]) (string, error) { return "", errors.New("ask me later") })
-	c, err := newChecker(f, Options{Histories: fewer(100), AllowPolicyErrors: true})
+	c, err := newChecker(Options{Histories: fewer(100), AllowPolicyErrors: true}, f)
 	require.NoError(t, err)
 	found := c.check()
 	if found != nil {

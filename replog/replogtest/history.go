@@ -29,12 +29,14 @@ const (
 	cut          // the link to a peer is cut
 	mend         // all links of the region work again
 	restore      // the region goes back to an earlier copy of its state, as a new origin
+	deploy       // the region goes to the other release
 )
 
-// weights say how often each kind comes up. Only a chaotic history has full states.
+// weights say how often each kind comes up. Only a chaotic history has full states, and only
+// one of two releases has deploys.
 var weights = [...]int{
 	create: 3, update: 24, patch: 8, put: 14, replace: 5, upsert: 3, remove: 4, resolve: 6,
-	read: 12, take: 24, catchUp: 10, state: 6, skew: 4, cut: 4, mend: 3, restore: 3,
+	read: 12, take: 24, catchUp: 10, state: 6, skew: 4, cut: 4, mend: 3, restore: 3, deploy: 8,
 }
 
 // hasPeer reports whether the kind is of something between two regions.
@@ -81,13 +83,14 @@ type step struct {
 }
 
 // draw makes the history of a seed, among at least two of the named regions.
-func draw(seed uint64, names []fieldwise.Region) *history {
+func draw(seed uint64, names []fieldwise.Region, deploys bool) *history {
 	r := rand.New(rand.NewPCG(seed, 1))
 	h := &history{seed: seed, regions: names[:2+r.IntN(len(names)-1)], chaos: r.IntN(4) == 0}
 	n := len(h.regions)
+	happens := func(k kind) bool { return k != state && k != deploy || k == state && h.chaos || k == deploy && deploys }
 	total := 0
 	for k, w := range weights {
-		if kind(k) != state || h.chaos {
+		if happens(kind(k)) {
 			total += w
 		}
 	}
@@ -110,8 +113,8 @@ func draw(seed uint64, names []fieldwise.Region) *history {
 	}
 	for last := len(h.steps) + 3 + r.IntN(maxSteps-len(h.steps)-2); len(h.steps) < last; {
 		at, k := r.IntN(total), kind(0)
-		for ; at >= weights[k] || k == state && !h.chaos; k++ {
-			if k != state || h.chaos {
+		for ; at >= weights[k] || !happens(k); k++ {
+			if happens(k) {
 				at -= weights[k]
 			}
 		}

@@ -5,11 +5,16 @@ import (
 	"math/rand/v2"
 )
 
-// merge joins two states, which must not fail.
+// merge joins two states, which must not fail, and gives the same in all releases.
 func (w *world) merge(a, b []byte) []byte {
-	joined, err := w.merger.Merge(nil, a, b)
+	joined, err := w.mergers[0].Merge(nil, a, b)
 	if err != nil {
 		w.fail(oracleLaws, "Merge never fails on valid states: %x + %x gives %v", a, b, err)
+	}
+	for _, m := range w.mergers[1:] {
+		if other, err := m.Merge(nil, a, b); err != nil || !bytes.Equal(joined, other) {
+			w.fail(oracleLaws, "the releases merge two states to different ones\na    %x\nb    %x\nold  %x\nnew  %x, %v", a, b, joined, other, err)
+		}
 	}
 	return joined
 }

@@ -39,7 +39,16 @@ func mechanismOf(s fieldmerge.Strategy) (m mechanism, ok bool) {
 func (m mechanism) ordered() bool { return m.kind == lattice.KindList || m.kind == lattice.KindKeyed }
 
 func (w *world) mechanism(path string) (m mechanism, ok bool) {
-	return mechanismOf(w.face.strategy(path))
+	return mechanismOf(w.strategies(path)[0])
+}
+
+// mechanism is that of a field in the release that the writer runs.
+func (a *act) mechanism(path string) mechanism {
+	m, _ := a.w.mechanism(path)
+	if !a.r.ignores(path) {
+		m, _ = mechanismOf(a.r.face().strategy(path))
+	}
+	return m
 }
 
 func (w *world) isMechanism(path string) bool {

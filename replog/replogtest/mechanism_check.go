@@ -127,7 +127,10 @@ func (w *world) recordShowsMechanisms(r *region, record any) {
 			continue
 		}
 		segments, _ := fieldmerge.SplitPath(path)
-		got, want := m.normal(orNothing(w.face.at("", record, segments))), m.normal(withoutRemoved(m, path, []byte(shown[path]), shown))
+		if r.ignores(path) {
+			continue
+		}
+		got, want := m.normal(orNothing(r.face().at("", record, segments))), m.normal(withoutRemoved(m, path, []byte(shown[path]), shown))
 		if !bytes.Equal(got, want) {
 			w.fail(oracleSums, "a record read in %s has %s in %s, and the field is %s", r, mechanismText(m, got), fieldText(path), mechanismText(m, want))
 		}
@@ -141,7 +144,7 @@ func (a *act) didAll() {
 	for path, e := range a.edits() {
 		if e.grows && e.goesBack() {
 			w.fail(oracleErrors, "%s %s %s, a field of %s, from %s back to %s: an ErrDirection was due",
-				a.r, a.doing, fieldText(path), w.face.strategy(path), mechanismText(e.mechanism, e.from), mechanismText(e.mechanism, e.to))
+				a.r, a.doing, fieldText(path), a.r.face().strategy(path), mechanismText(e.mechanism, e.from), mechanismText(e.mechanism, e.to))
 		}
 		if made == nil && a.asksFor(path, e) {
 			w.fail(oracleErrors, "%s %s %s, and nothing was written", a.r, a.doing, fieldText(path))
@@ -239,7 +242,7 @@ func (w *world) reportedOther(r *region, c *fieldwise.Conflict, m mechanism, los
 			w.fail(oracleReports, "%s reports that %s of %s is hidden, which is %s", r, mechanismText(m, c.Loser.Value), fieldText(c.Field), mechanismText(m, want))
 		}
 	default:
-		w.fail(oracleReports, "%s reports %s of %s, a field of %s: all that is written there comes together", r, c.Kind, fieldText(c.Field), w.face.strategy(c.Field))
+		w.fail(oracleReports, "%s reports %s of %s, a field of %s: all that is written there comes together", r, c.Kind, fieldText(c.Field), w.strategies(c.Field)[0])
 	}
 }
 
@@ -252,7 +255,7 @@ func (w *world) mechanismsSurvived(r *region, silence string, counts func(report
 	for _, x := range w.kept {
 		lives[x.life] = x.comes.join(holding{life: x.life, fields: lives[x.life].fields})
 	}
-	shown := w.shown(r)
+	shown := w.shownByAll(r)
 	for _, x := range w.kept {
 		for _, path := range slices.Sorted(maps.Keys(x.does)) {
 			f := x.does[path]
@@ -260,7 +263,7 @@ func (w *world) mechanismsSurvived(r *region, silence string, counts func(report
 				if f.kind == lattice.KindCounter && f.amount.Sign() == 0 || !lives[x.life].fields[path][d] {
 					continue
 				}
-				_, visible := shown[path]
+				visible := slices.ContainsFunc(shown, func(shown map[string]string) bool { _, ok := shown[path]; return ok })
 				if x.life == last && visible || x.life != last && w.deletedKnowingly(x) || w.isReported(x, path, d, x.life == last, counts) {
 					continue
 				}

@@ -56,8 +56,8 @@ func (a *act) missesObject() bool {
 	if a.base == nil {
 		return false
 	}
-	saw := a.w.face.leaves("", a.base)
-	for path, to := range a.w.face.leaves("", a.asks[""]) {
+	saw := a.r.face().leaves("", a.base)
+	for path, to := range a.r.face().leaves("", a.asks[""]) {
 		if m, _ := a.w.mechanism(path); m.kind != lattice.KindKeyed {
 			continue
 		}
@@ -93,7 +93,7 @@ func (a *act) roundTrip() {
 	if !live {
 		a.w.fail(oracleRoundTrip, "%s %s a record, and a reader sees none", a.r, a.doing)
 	}
-	if d := a.w.face.differ(a.want, got); d != "" {
+	if d := a.r.face().differ(a.want, got); d != "" {
 		a.w.fail(oracleRoundTrip, "what %s wrote is not what a reader in the same region gets: %s", a.r, d)
 	}
 }
@@ -193,7 +193,7 @@ func (a *act) asked(path string) []byte {
 			above, _ := fieldmerge.SplitPath(at)
 			rest = rest[len(above):]
 		}
-		return a.w.face.at(at, v, rest)
+		return a.r.face().at(at, v, rest)
 	}
 	return nil
 }

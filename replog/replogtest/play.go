@@ -42,6 +42,8 @@ func (w *world) play() {
 		}
 	case restore:
 		r.restore()
+	case deploy:
+		r.deploy()
 	case read:
 		w.read(r)
 	default:

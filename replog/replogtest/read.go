@@ -25,18 +25,18 @@ func (w *world) read(r *region) {
 		w.fail(oracleErrors, "%s cannot be read: %v", r, err)
 	}
 	r.reads = append(r.reads, reading{
-		step: w.step.id, value: v, token: token, held: r.now.held, knew: w.closure(r.now.held), seen: seen,
+		step: w.step.id, release: r.release, value: v, token: token, held: r.now.held, knew: w.closure(r.now.held), seen: seen,
 		line: w.tell("somebody reads the record in %s", r),
 	})
 }
 
 // reading chooses something that was read earlier, here or, seldom, in another region.
-func (w *world) reading(r *region, rnd *rand.Rand) *reading {
+func (w *world) reading(r *region, rnd *rand.Rand, ofRelease bool) *reading {
 	var all []int
 	roaming := rnd.IntN(6) == 0
 	for _, p := range w.regions {
 		for i := range p.reads {
-			if p == r || roaming {
+			if (p == r || roaming) && (!ofRelease || p.reads[i].release == r.release) {
 				all = append(all, p.reads[i].step)
 			}
 		}

@@ -29,6 +29,7 @@ type region struct {
 	cut    map[*region]bool
 
 	incarnations uint64 // that it has had
+	release      int    // of the service that it runs
 
 	now   view   // what it holds
 	past  []view // what it held before: copies of it, and states that were sent
@@ -51,13 +52,14 @@ type view struct {
 
 // reading is what a caller read and still holds.
 type reading struct {
-	step  int
-	value any
-	token fieldmerge.Token
-	held  set // of the writes that were in the state
-	knew  set // those, and all that was known to them
-	seen  map[fieldwise.Origin]fieldwise.Timestamp
-	line  int // of the story
+	step    int
+	release int // that value is of
+	value   any
+	token   fieldmerge.Token
+	held    set // of the writes that were in the state
+	knew    set // those, and all that was known to them
+	seen    map[fieldwise.Origin]fieldwise.Timestamp
+	line    int // of the story
 }
 
 var _ interface {
@@ -100,7 +102,7 @@ func (r *region) Read(_ context.Context, _ string, use func(state []byte) error)
 // Keys implements [fieldwise.Store].
 func (r *region) Keys(_ context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		d, ok := r.w.merger.(fieldwise.Deleter)
+		d, ok := r.merger().(fieldwise.Deleter)
 		if strings.HasPrefix(key, prefix) && len(r.now.state) > 0 && (!ok || d.Live(r.now.state)) {
 			yield(key, nil)
 		}
@@ -125,6 +127,7 @@ func (r *region) Write(_ context.Context, _ string, change func(dst, state []byt
 	made.doing = w.act.doing
 	w.made = made
 	w.tellWrite(made)
+	w.act.leftAlone(made)
 	w.writes[made.id()] = made
 	w.order = append(w.order, made)
 	made.comes = made.shall(r.now.shall)
@@ -136,7 +139,7 @@ func (r *region) Write(_ context.Context, _ string, change func(dst, state []byt
 // join takes in a write or a full state, as the log does: it is checked, conflicts are
 // looked for, and it is merged.
 func (r *region) join(v view) {
-	w, m := r.w, r.w.merger
+	w, m := r.w, r.merger()
 	checked, err := m.Merge(nil, nil, v.state)
 	if err != nil || !bytes.Equal(checked, v.state) {
 		w.fail(oracleLaws, "empty + x is not x: %x gives %x, %v", v.state, checked, err)

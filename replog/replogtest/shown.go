@@ -31,6 +31,17 @@ func (w *world) shown(r *region) map[string]string {
 	return shown
 }
 
+// shownByAll is what readers in a region would see under each release.
+func (w *world) shownByAll(r *region) (all []map[string]string) {
+	now := r.release
+	for i := range w.faces {
+		r.release, r.shown = i, nil
+		all = append(all, w.shown(r))
+	}
+	r.release, r.shown = now, nil
+	return all
+}
+
 // shownAt is what shown has at one path.
 func (w *world) shownAt(r *region, d domain, path string) (val string, ok bool) {
 	all, err := d.siblings(path)
@@ -77,7 +88,7 @@ func (w *world) get(r *region) (v any, live bool) {
 }
 
 func (w *world) open(r *region) domain {
-	d, err := w.face.open(r)
+	d, err := r.face().open(r)
 	if err != nil {
 		w.fail(oracleErrors, "the domain does not open: %v", err)
 	}

@@ -178,7 +178,7 @@ func aheadText(d time.Duration) string {
 func (f *finding) story(test string) string {
 	w := f.world
 	var b strings.Builder
-	fmt.Fprintf(&b, "replogtest: %s fails: %s\n\n", w.face.name(), f.oracle)
+	fmt.Fprintf(&b, "replogtest: %s fails: %s\n\n", w.schemaNames(), f.oracle)
 	width := 0
 	for _, l := range w.lines {
 		width = max(width, len(l.at))
@@ -220,7 +220,7 @@ func (w *world) recordText(r *region) (text string) {
 	case err != nil:
 		return err.Error()
 	}
-	return w.face.text(v)
+	return r.face().text(v)
 }
 
 // tellWrite adds a write to the story.

@@ -8,12 +8,13 @@ import (
 // survived demands for each effect of each write that it shows, that a later write that
 // knew of it took its place, or that a report names it: by each region that took in the
 // writes one by one, for full states tell of no conflict that others settled.
+// Of two releases one may not know what the other reports.
 func (w *world) survived() {
 	by := func(r *region, silence string, counts func(report) bool) {
 		w.survivedBy(silence, counts)
 		w.mechanismsSurvived(r, silence, counts)
 	}
-	if w.history.chaos {
+	if w.history.chaos || len(w.faces) > 1 {
 		by(w.regions[0], "no report names it", func(report) bool { return true })
 		return
 	}
@@ -23,9 +24,9 @@ func (w *world) survived() {
 }
 
 func (w *world) survivedBy(silence string, counts func(report) bool) {
-	shown := w.shown(w.regions[0])
+	shown := w.shownByAll(w.regions[0])
 	for _, x := range w.kept {
-		if x.bare && shown == nil && w.lost(x, "", marker, nil, counts) {
+		if x.bare && shown[0] == nil && w.lost(x, "", marker, shown, counts) {
 			w.fail(oracleSurvival, "the record without fields that %s created is gone without a trace: "+
 				"no delete knew of it, and %s", w.name(x), silence)
 		}
@@ -39,8 +40,10 @@ func (w *world) survivedBy(silence string, counts func(report) bool) {
 	}
 }
 
-func (w *world) lost(x *write, path, val string, shown map[string]string, counts func(report) bool) bool {
-	if isVisible(path, val, shown) || w.isOvertaken(x, path, val, shown) {
+func (w *world) lost(x *write, path, val string, shown []map[string]string, counts func(report) bool) bool {
+	if slices.ContainsFunc(shown, func(shown map[string]string) bool {
+		return isVisible(path, val, shown) || w.isOvertaken(x, path, val, shown)
+	}) {
 		return false
 	}
 	if slices.ContainsFunc(w.kept, func(y *write) bool {

@@ -41,11 +41,11 @@ type plant struct {
 
 // world is a history while it goes on.
 type world struct {
-	face    face
+	faces   []face // of one release, or of the old and the new one
 	plant   plant
 	allow   bool // failing policies
 	history *history
-	merger  fieldwise.Merger
+	mergers []fieldwise.Merger // of the releases
 	regions []*region
 
 	step    *step
@@ -69,9 +69,13 @@ type report struct {
 
 // run plays a history and checks it; nil is well.
 func (c *checker) run(h *history) (w *world, f *failure) {
-	w = &world{face: c.face, plant: c.plant, allow: c.AllowPolicyErrors, history: h, merger: c.face.merger()}
-	if c.plant.merger != nil {
-		w.merger = c.plant.merger(w.merger)
+	w = &world{faces: c.faces, plant: c.plant, allow: c.AllowPolicyErrors, history: h}
+	for _, f := range c.faces {
+		m := f.merger()
+		if c.plant.merger != nil {
+			m = c.plant.merger(m)
+		}
+		w.mergers = append(w.mergers, m)
 	}
 	w.step = &step{}
 	for i, name := range h.regions {
@@ -153,7 +157,7 @@ func (r *region) hasSiblings() bool {
 }
 
 func (w *world) sameTwice(r *region, v, again any) {
-	if d := w.face.differ(v, again); d != "" {
+	if d := r.face().differ(v, again); d != "" {
 		w.fail(oracleConverge, "%s, read twice, shows different records: %s\n%s", r, d, w.policyAdvice(r))
 	}
 }
