@@ -160,3 +160,58 @@ func TestEvolutionOfTheObjectsOfAList(t *testing.T) {
 	require.ErrorIs(t, err, fieldmerge.ErrField)
 	require.ErrorContains(t, err, `its objects are told apart by "id", and the schema's by "n"`)
 }
+
+// A release that removes an entry or an object takes what it does not know of it along, so that it
+// does not come back with it.
+func TestEvolutionWhatIsRemovedTakesUnknownKindsAlong(t *testing.T) {
+	type entryBefore struct {
+		ID   string `merge:"id,lww"`
+		City string `merge:"city,lww"`
+	}
+	type entryAfter struct {
+		ID   string             `merge:"id,lww"`
+		City string             `merge:"city,lww"`
+		Seen crdt.PNCounter     `merge:"seen,pncounter"`
+		Tags crdt.ORSet[string] `merge:"tags,orset"`
+		Best int                `merge:"best,max"`
+	}
+	type before struct {
+		Homes map[string]entryBefore `merge:"homes,each=nested"`
+		Items []entryBefore          `merge:"items,list=id"`
+	}
+	type after struct {
+		Homes map[string]entryAfter `merge:"homes,each=nested"`
+		Items []entryAfter          `merge:"items,list=id"`
+	}
+	old, err := fieldmerge.NewSchema[before]()
+	require.NoError(t, err)
+	next, err := fieldmerge.NewSchema[after]()
+	require.NoError(t, err)
+	a, da := on(t, old, "a")
+	b, db := on(t, next, "b")
+	one := entryAfter{ID: "x", City: "c", Seen: crdt.NewPNCounter(2), Tags: crdt.NewORSet("t"), Best: 3}
+	_, err = db.Create(ctx(), key, after{map[string]entryAfter{"x": one}, []entryAfter{one}})
+	require.NoError(t, err)
+	a.join(t, b.State)
+	_, err = da.Update(ctx(), key, func(r *before) error { r.Homes, r.Items = map[string]entryBefore{}, []entryBefore{}; return nil })
+	require.NoError(t, err)
+	reports := b.join(t, a.State)
+	require.Empty(t, reports)
+	v, err := db.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Empty(t, v.Homes)
+	require.Empty(t, v.Items)
+	_, err = da.Update(ctx(), key, func(r *before) error {
+		r.Homes["x"], r.Items = entryBefore{ID: "x"}, []entryBefore{{ID: "x"}}
+		return nil
+	})
+	require.NoError(t, err)
+	b.join(t, a.State)
+	v, err = db.Get(ctx(), key)
+	require.NoError(t, err)
+	require.EqualValues(t, 0, v.Homes["x"].Seen.Value())
+	require.Empty(t, v.Homes["x"].Tags.Values())
+	require.Zero(t, v.Homes["x"].Best)
+	require.EqualValues(t, 0, v.Items[0].Seen.Value())
+	require.Zero(t, v.Items[0].Best)
+}

@@ -216,6 +216,16 @@ func (v *view) search(path string) int {
 	return sort.Search(len(v.fields), func(i int) bool { return v.fields[i].path >= path })
 }
 
+// holds reports whether there is a value at a path, of whatever mechanism.
+func (v *view) holds(path string) bool {
+	for i := v.search(path); i < len(v.fields) && v.fields[i].path == path; i++ {
+		if v.fields[i].sibling.Value != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // firstBelow is where the fields below a path begin, which are neighbours.
 func (v *view) firstBelow(path string) int {
 	return sort.Search(len(v.fields), func(i int) bool {

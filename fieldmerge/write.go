@@ -329,13 +329,14 @@ func (r *rules) checkDirections(t lattice.Table, fields []byte, u update) error 
 
 // each calls use for each change by path, with the mechanism that it is for and the body
 // that the fields have there. Where the value says what the mechanism is, what the others have
-// is unset.
+// is unset; and so is all that is at a path that the schema does not know.
 func (c changes) each(r *rules, t lattice.Table, fields []byte, use func(path string, k lattice.Kind, val, body []byte) error) error {
 	var few [8]string
 	for _, path := range appendSorted(few[:0], c) {
 		var body []byte
 		k := r.kindOf(path, c[path])
 		infers := r.infers(path)
+		gone := c[path] == nil && !r.declares(path) // with what it is in, and of whatever mechanism
 		for len(fields) > 0 {
 			f, rest, ok := lattice.CutField(fields)
 			if !ok {
@@ -349,7 +350,7 @@ func (c changes) each(r *rules, t lattice.Table, fields []byte, use func(path st
 			case string(f.Name) != path:
 			case f.Kind == k:
 				body = f.Body
-			case infers && slices.Contains(inferred, f.Kind):
+			case infers && slices.Contains(inferred, f.Kind), gone && f.Kind != lattice.KindCreated:
 				if now, _, err := r.shown(path, f.Kind, t, f.Body); err != nil {
 					return err
 				} else if now == nil {
@@ -359,6 +360,9 @@ func (c changes) each(r *rules, t lattice.Table, fields []byte, use func(path st
 					return err
 				}
 			}
+		}
+		if gone && body == nil {
+			continue
 		}
 		if err := use(path, k, c[path], body); err != nil {
 			return err
@@ -495,7 +499,7 @@ func (c changes) dropNoOps(r *rules, v *view, current, seen leaves, u *update) {
 			}
 			continue
 		}
-		if val == nil && seen[path] != nil {
+		if val == nil && (seen[path] != nil || !r.declares(path) && v.holds(path)) {
 			continue
 		}
 		if f := v.find(path); val != nil && f != nil && f.hidden && f.sibling.Version.IsZero() {
