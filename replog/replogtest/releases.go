@@ -21,7 +21,8 @@ import (
 // A field that both have is stored alike in both, and none has a former name or is in a group:
 // other schemas are refused. EVOLUTION.md of package fieldmerge says which changes are made
 // in steps; each of these can be checked. What a release does not know it does not report, so
-// that a value counts as reported if any region does. Options.Sample is refused.
+// that a value counts as reported if any region does, and what one release alone counts or adds in
+// an object of a list by key may go with the object. Options.Sample is refused.
 func CheckReleases[Old, New any](t testing.TB, old *fieldmerge.Schema[Old], next *fieldmerge.Schema[New], o Options) {
 	t.Helper()
 	switch {
@@ -171,6 +172,12 @@ func (w *world) strategies(path string) (all []fieldmerge.Strategy) {
 		all = append(all, w.faces[0].strategy(path))
 	}
 	return all
+}
+
+// goesUnseen reports whether nobody may report that a field is gone with the object that it is in:
+// a release reports nothing of the counters, sets and lists that it does not know.
+func (w *world) goesUnseen(path string) bool {
+	return len(w.faces) > 1 && len(w.strategies(path)) < len(w.faces) && w.isInObject(path)
 }
 
 // leftAlone demands that a write touched no fields that its release does not know, but those
