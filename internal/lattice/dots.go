@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/internal/wire"
@@ -133,15 +134,18 @@ func appendKey(dst []byte, k key) []byte {
 
 // skipDots returns what follows the dots of one element.
 func skipDots(b []byte) (rest []byte, ok bool) {
-	const short = 1 + timeLen + 1
+	const least = 1 + timeLen + 1
 	for {
-		// One of the first 32 origins, no position, a small ordinal.
-		if len(b) >= short && b[0] < 0x80 && b[0]&dotPositioned == 0 && b[short-1] < 0x80 {
-			more := b[0]&dotMore != 0
-			if b = b[short:]; !more {
-				return b, true
+		// One of the first 32 origins, without a position: the head is a byte, and the one
+		// that the ordinal begins with says how long it is.
+		if len(b) >= least && b[0] < 0x80 && b[0]&dotPositioned == 0 {
+			if n := least + int(ordinalTails[b[least-1]]); n <= len(b) {
+				more := b[0]&dotMore != 0
+				if b = b[n:]; !more {
+					return b, true
+				}
+				continue
 			}
-			continue
 		}
 		d, after, ok := cutDot(b)
 		if !ok {
@@ -152,6 +156,9 @@ func skipDots(b []byte) (rest []byte, ok bool) {
 		}
 	}
 }
+
+// ordinalTails holds, by the byte that an ordinal begins with, how many follow it.
+var ordinalTails = [256]uint8{0xcc: 1, 0xcd: 2, 0xce: 4}
 
 // joinDots appends the join of two bodies under one table.
 func joinDots(dst, a, b []byte) ([]byte, error) {
@@ -206,57 +213,119 @@ func (j *dotJoin) joinLong(a, b, contextA, contextB []byte) ([]byte, error) {
 }
 
 func (j *dotJoin) join(a, b []byte, coverA, coverB *cover) ([]byte, error) {
-	var keyA, keyB key
-	var dotsA, dotsB []byte
-	okA, okB := true, true
-	newA, newB := true, true
-	differ := true // what went before
-	for len(a) > 0 || len(b) > 0 {
-		if differ && len(a) == len(b) && bytes.Equal(a, b) {
-			j.take(a, len(a), true)
-			break
+	var ok bool
+	for len(a) > 0 && len(b) > 0 {
+		// Most elements are in both and alike: they are stepped over, not looked into.
+		n := commonPrefix(a, b)
+		same := n
+		if n < len(a) || n < len(b) {
+			same = wholeElements(a[:n])
 		}
-		if newA && len(a) > 0 {
-			keyA, dotsA, okA = cutKey(a)
-		}
-		equal := false // the keys are
-		if newB && len(b) > 0 && okA {
-			if n := len(a) - len(dotsA); len(a) > 0 && bytes.HasPrefix(b, a[:n]) {
-				equal, dotsB = true, b[n:]
+		if same > 0 {
+			if j.fromA { // whichever goes on with the run
+				j.take(a, same, true)
 			} else {
-				keyB, dotsB, okB = cutKey(b)
+				j.take(b, same, false)
 			}
+			a, b = a[same:], b[same:]
+			continue
 		}
-		if !okA || !okB {
+		k, dotsA, okA := cutKey(a)
+		end := len(a) - len(dotsA)
+		if !okA || n < end && n == len(b) {
 			return nil, malformed("element ends early")
 		}
-		order := 0
+		// No key begins another, so the first byte that differs is where their order is.
 		switch {
-		case equal:
-		case len(b) == 0:
-			order = -1
-		case len(a) == 0:
-			order = 1
-		default:
-			order = keyA.compare(keyB)
-		}
-		newA, newB = order <= 0, order >= 0
-		var ok bool
-		differ = true
-		switch {
-		case order < 0:
+		case n >= end:
+			a, b, ok = j.both(k, dotsA, b[end:], coverA, coverB)
+		case a[n] < b[n]:
 			a, ok = j.one(a, dotsA, coverB, true)
-		case order > 0:
-			b, ok = j.one(b, dotsB, coverA, false)
 		default:
-			a, b, differ, ok = j.both(keyA, a, dotsA, b, dotsB, coverA, coverB)
+			b, ok = j.next(b, coverA, false)
 		}
 		if !ok {
 			return nil, malformed("element ends inside a dot")
 		}
 	}
+	for ok = true; ok && len(a) > 0; {
+		a, ok = j.next(a, coverB, true)
+	}
+	for ok && len(b) > 0 {
+		b, ok = j.next(b, coverA, false)
+	}
+	if !ok {
+		return nil, malformed("element ends early")
+	}
 	j.flush()
 	return j.dst, nil
+}
+
+// commonPrefix is the number of bytes at the front that a and b have in common.
+func commonPrefix(a, b []byte) (n int) {
+	const chunk = 256
+	length := min(len(a), len(b))
+	a, b = a[:length], b[:length]
+	for len(a)-n >= chunk && bytes.Equal(a[n:n+chunk], b[n:n+chunk]) {
+		n += chunk
+	}
+	for ; len(a)-n >= 8; n += 8 {
+		if x := binary.LittleEndian.Uint64(a[n:]) ^ binary.LittleEndian.Uint64(b[n:]); x != 0 {
+			return n + bits.TrailingZeros64(x)/8
+		}
+	}
+	for n < len(a) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// wholeElements is the length of those elements at the front of b that are whole.
+func wholeElements(b []byte) (n int) {
+	for {
+		at := n
+		if at >= len(b) {
+			return n
+		}
+		switch c := b[at]; {
+		case c < 0x80:
+			at++
+		case c >= 0xa0 && c <= 0xbf:
+			at += 1 + int(c&0x1f)
+		default:
+			length, ok := valueLen(b[at:])
+			if !ok {
+				return n
+			}
+			at += length
+		}
+		if at >= len(b) {
+			return n
+		}
+		if b[at] < 0x80 {
+			at++
+		} else {
+			_, rest, err := wire.Uint(b[at:])
+			if err != nil {
+				return n
+			}
+			at = len(b) - len(rest)
+		}
+		rest, ok := skipDots(b[at:])
+		if !ok {
+			return n
+		}
+		n = len(b) - len(rest)
+	}
+}
+
+// next is one of an element whose key is still to be cut.
+func (j *dotJoin) next(b []byte, other *cover, fromA bool) (rest []byte, ok bool) {
+	_, dots, ok := cutKey(b)
+	if !ok {
+		return nil, false
+	}
+	return j.one(b, dots, other, fromA)
 }
 
 // one joins the element at the front of b, which the other side does not have.
@@ -295,22 +364,12 @@ func (j *dotJoin) one(b, dots []byte, other *cover, fromA bool) (rest []byte, ok
 	return dots, true
 }
 
-// both joins one element that both sides have, and says whether its dots differ.
-func (j *dotJoin) both(k key, a, dotsA, b, dotsB []byte, coverA, coverB *cover) (restA, restB []byte, differ, ok bool) {
-	if restA, ok = skipDots(dotsA); !ok {
-		return nil, nil, false, false
-	}
-	if n := len(dotsA) - len(restA); bytes.HasPrefix(dotsB, dotsA[:n]) {
-		restB = dotsB[n:]
-		if j.fromA { // whichever goes on with the run
-			j.take(a, len(a)-len(restA), true)
-		} else {
-			j.take(b, len(b)-len(restB), false)
-		}
-		return restA, restB, false, true
-	}
-	if restB, ok = skipDots(dotsB); !ok {
-		return nil, nil, false, false
+// both joins one element that both sides have.
+func (j *dotJoin) both(k key, dotsA, dotsB []byte, coverA, coverB *cover) (restA, restB []byte, ok bool) {
+	restA, okA := skipDots(dotsA)
+	restB, okB := skipDots(dotsB)
+	if !okA || !okB {
+		return nil, nil, false
 	}
 	j.flush()
 	begin := len(j.dst)
@@ -356,7 +415,7 @@ func (j *dotJoin) both(k key, a, dotsA, b, dotsB []byte, coverA, coverB *cover) 
 	if low == 0 { // no dot is left
 		j.dst = j.dst[:begin]
 	}
-	return restA, restB, true, true
+	return restA, restB, true
 }
 
 func renumberDots(dst, b []byte, to renumbering) ([]byte, bool) {

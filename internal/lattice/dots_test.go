@@ -216,7 +216,7 @@ func drawDots(t *rapid.T) map[named]string {
 		e := named{value: rapid.SampledFrom(dotValues).Draw(t, "value")}
 		p := ""
 		if e.value != "\xc1" {
-			e.occurrence = rapid.SampledFrom([]uint64{0, 0, 0, 1, 200}).Draw(t, "occurrence")
+			e.occurrence = rapid.SampledFrom([]uint64{0, 0, 0, 1, 200, 1 << 10}).Draw(t, "occurrence")
 			p = rapid.SampledFrom(dotPositions).Draw(t, "position")
 		}
 		elements[e] = p
@@ -473,6 +473,35 @@ func TestCheckDotsRefusesWhatIsNotCanonical(t *testing.T) {
 		err := checkDots(c.bad, 2, &used)
 		require.ErrorIs(t, err, fieldwise.ErrMalformed, name)
 		require.ErrorContains(t, err, c.says, name)
+	}
+}
+
+func TestCommonPrefixEndsWhereBytesDiffer(t *testing.T) {
+	for length := range 600 {
+		b := bytes.Repeat([]byte("common"), 101)
+		require.Equal(t, length, commonPrefix(b[:length], b), "one ends")
+		require.Equal(t, length, commonPrefix(b, b[:length]), "the other ends")
+		c := bytes.Clone(b)
+		for i := length; i < len(c); i++ {
+			c[i] ^= byte(1 << (i % 8))
+		}
+		require.Equal(t, length, commonPrefix(b, c), "they differ from there on")
+		require.Equal(t, length, commonPrefix(b[:length+1], c[:length+1]), "in the last byte")
+	}
+}
+
+// A body that ends early is joined to something or refused.
+func TestJoinDotsOfBodiesCutShort(t *testing.T) {
+	elements := []Element{{Value: wire.AppendString(nil, "alike")}, {Value: wire.AppendString(nil, "differs"), Occurrence: 1 << 10}}
+	a, _ := dotsOf(t, nil, 0, 10, elements, nil)
+	b, _ := dotsOf(t, a, 1, 20, elements[1:], nil)
+	for _, pair := range [][2][]byte{{a, b}, {b, a}} {
+		for n := range pair[0] {
+			require.NotPanics(t, func() {
+				_, _ = joinDots(nil, pair[0][:n], pair[1])
+				_, _ = joinDots(nil, pair[1], pair[0][:n])
+			}, "%d bytes of %x", n, pair[0])
+		}
 	}
 }
 
