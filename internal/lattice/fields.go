@@ -73,7 +73,8 @@ func AppendField(dst []byte, f Field) []byte {
 // joinFields appends the join of two sequences of fields under one table. Neighbours
 // that leave as they came leave in one copy.
 func joinFields(dst, a, b []byte) ([]byte, error) {
-	var run []byte // fields of a or b, not yet appended
+	a, b = slices.Clip(a), slices.Clip(b) // what joinItems reads
+	var run []byte                        // fields of a or b, not yet appended
 	fromA := true
 	for len(a) > 0 && len(b) > 0 {
 		var cb, restb []byte

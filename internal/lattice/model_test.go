@@ -191,7 +191,8 @@ func TestPropertyJoinFieldsIsThatOfTheModel(t *testing.T) {
 		require.NoError(t, CheckFields(y))
 		want := encodeRecord(joinModel(a, b))
 		for _, p := range [][2][]byte{{x, y}, {y, x}} {
-			got, err := JoinFields([]byte("dst"), p[0], p[1])
+			room := rapid.SampledFrom([]int{0, 40, 100, 1 << 12}).Draw(t, "room")
+			got, err := JoinFields(append(make([]byte, 0, 3+room), "dst"...), p[0], p[1])
 			require.NoError(t, err)
 			require.Equal(t, "dst", string(got[:3]))
 			if !bytes.Equal(got[3:], want) {
@@ -210,7 +211,8 @@ func TestPropertyJoinRegistersIsThatOfTheModel(t *testing.T) {
 		require.NoError(t, CheckState(KindRegister, y))
 		want := encodeRegister(joinRegisterModel(a, b))
 		for _, p := range [][2][]byte{{x, y}, {y, x}} {
-			got, err := JoinStates(nil, KindRegister, p[0], p[1])
+			room := rapid.SampledFrom([]int{0, 40, 100, 1 << 12}).Draw(t, "room")
+			got, err := JoinStates(make([]byte, 0, room), KindRegister, p[0], p[1])
 			require.NoError(t, err)
 			if !bytes.Equal(got, want) {
 				t.Fatalf("join of\n%x and\n%x is\n%x, want\n%x", p[0], p[1], got, want)

@@ -3,6 +3,7 @@ package lattice
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 
 	"github.com/fieldwise/fieldwise"
@@ -143,11 +144,22 @@ func (it *Item) beats(other *Item) bool {
 }
 
 // joinItems appends the join of two registers under one table: the maximum per origin.
-// Neighbours that leave as they came leave in one copy.
+// Neighbours that leave as they came leave in one copy. Short items are read, and written,
+// together with what lies behind them: up to the capacity of a and b, which has to be
+// theirs alone to read, and up to shortItem bytes behind the join.
 func joinItems(dst, a, b []byte) ([]byte, error) {
 	var run []byte // items of a or b, not yet appended
 	fromA := true
 	for len(a) > 0 && len(b) > 0 {
+		if spare := dst[len(dst):cap(dst)]; len(spare) >= len(run)+shortItem && cap(a) >= shortItem && cap(b) >= shortItem {
+			n, nA, nB := joinShort((*[shortItem]byte)(spare[len(run):]), (*[shortItem]byte)(a[:shortItem]), (*[shortItem]byte)(b[:shortItem]))
+			if n > 0 && nA <= len(a) && nB <= len(b) {
+				copy(spare, run)
+				dst, run = dst[:len(dst)+len(run)+n], nil
+				a, b = a[nA:], b[nB:]
+				continue
+			}
+		}
 		lenA, okA := itemLen(a)
 		lenB, okB := itemLen(b)
 		if !okA || !okB {
@@ -190,6 +202,75 @@ func joinItems(dst, a, b []byte) ([]byte, error) {
 	}
 	return append(append(append(dst, run...), a...), b...), nil
 }
+
+// shortItem is as long as the items that joinShort joins can be.
+const shortItem = 32
+
+// joinShort joins two items of one origin, of the first 32, that have short values. It
+// writes to dst, where what follows the join is of no meaning, and returns the lengths of
+// the join and of both items: zero where it cannot tell. Which of the two is the newer is as
+// good as random, so there is no branch on it.
+func joinShort(dst, a, b *[shortItem]byte) (n, nA, nB int) {
+	nA, nB = shortLen(a), shortLen(b)
+	if nA == 0 || nB == 0 || a[0]>>headShift != b[0]>>headShift {
+		return 0, 0, 0
+	}
+	timeA, timeB := binary.BigEndian.Uint64(a[1:]), binary.BigEndian.Uint64(b[1:])
+	_, older := bits.Sub64(timeA, timeB, 0) // one if a is
+	differ := uint64(0)
+	for i, mask := range &shortMasks[nA] {
+		x, y := binary.LittleEndian.Uint64(a[8*i:]), binary.LittleEndian.Uint64(b[8*i:])
+		differ |= (x ^ y) & mask
+		binary.LittleEndian.PutUint64(dst[8*i:], x^(x^y)&-older)
+	}
+	if times := timeA ^ timeB; (differ|-differ)&^(times|-times)>>63 != 0 {
+		return 0, 0, 0 // two items of one time
+	}
+	return nA ^ (nA^nB)&-int(older), nA, nB
+}
+
+// shortMasks holds, by the length of a short item, what of its room belongs to it.
+var shortMasks = func() (t [shortItem + 1][shortItem / 8]uint64) {
+	for n := range t {
+		for i := range 8 * len(t[n]) {
+			if i < n {
+				t[n][i/8] |= 0xff << (i % 8 * 8)
+			}
+		}
+	}
+	return t
+}()
+
+// shortLen is the length of the item of one of the first 32 origins that b begins with, or
+// zero where it is not short or has no plain value.
+func shortLen(b *[shortItem]byte) int {
+	n := int(shortValues[b[1+timeLen]])
+	if b[0]&headSuperseded != 0 {
+		n = 0
+	} else if n == 0 {
+		return 0
+	}
+	if n += 1 + timeLen; b[0] >= 0x80 || n > shortItem {
+		return 0
+	}
+	return n
+}
+
+// shortValues holds, by its first byte, the length of a value that is a short string, a
+// single byte or an integer, and zero for others.
+var shortValues = func() (t [256]uint8) {
+	for c := range t {
+		switch {
+		case c >= 0xa0 && c <= 0xbf:
+			t[c] = 1 + uint8(c&0x1f)
+		case c >= 0xcc && c <= 0xd3: // integers of 1, 2, 4 and 8 bytes, without and with a sign
+			t[c] = 1 + 1<<(c&3)
+		case c < 0x80 || c >= 0xe0 || c >= 0xc0 && c <= 0xc3:
+			t[c] = 1
+		}
+	}
+	return t
+}()
 
 func itemBeats(b, a []byte) bool {
 	ib, _, _ := CutItem(b)

@@ -3,6 +3,7 @@ package lattice
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/internal/wire"
@@ -104,7 +105,7 @@ func join(dst, a, b []byte, kind body) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kind.join(dst, bodyA, bodyB)
+	return kind.join(dst, slices.Clip(bodyA), slices.Clip(bodyB))
 }
 
 // Cut returns the table that a state opens with and the body behind it.

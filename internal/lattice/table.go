@@ -204,8 +204,9 @@ func uniteBodies(dst []byte, kind body, ta Table, bodyA []byte, tb Table, bodyB 
 	dst = EndBin(dst, start)
 
 	// Renumbering can lengthen a head by four bytes of at least nine and a field's
-	// length by three of at least twelve: less than half of it all.
-	room, scratch := 2*(len(bodyA)+len(bodyB))+8, 0
+	// length by three of at least twelve: less than half of it all. A join can write
+	// shortItem bytes behind its end.
+	room, scratch := 2*(len(bodyA)+len(bodyB))+8+shortItem, 0
 	if !na.identity() {
 		scratch += 2 * len(bodyA)
 	}
