@@ -345,3 +345,20 @@ func TestCheckRefusesCountersThatAreNotCanonical(t *testing.T) {
 		require.ErrorIs(t, CheckState(KindCounter, bad), fieldwise.ErrMalformed, name)
 	}
 }
+
+// A reset goes over all counts, so it meets one of an origin that the table does not have.
+func TestAppendCountsRefusesACountOutsideTheTable(t *testing.T) {
+	table := tableOf(t, []fieldwise.Origin{{Region: "a"}, {Region: "c"}})
+	for _, region := range []fieldwise.Region{"a", "b", "c", "d"} {
+		for index := range 4 {
+			d, err := NewDelta(table, fieldwise.Version{Time: 9, Origin: fieldwise.Origin{Region: region}})
+			require.NoError(t, err)
+			_, err = d.AppendCounts(nil, AppendCount(nil, Count{Index: index, Time: 1, Up: 1}), []Intent{{Op: OpReset}})
+			if index < 2 {
+				require.NoError(t, err, "%s, index %d", region, index)
+			} else {
+				require.ErrorIs(t, err, fieldwise.ErrMalformed, "%s, index %d", region, index)
+			}
+		}
+	}
+}
