@@ -22,21 +22,33 @@ type record struct {
 	large *lattice.Open // nil, or sets and lists of which rest has a part
 }
 
-func (r record) live() bool { return r.life%2 == 1 }
+func (r record) live() bool { return live(r.life) }
+
+func live(life uint64) bool { return life%2 == 1 }
 
 // cutRecord takes a state apart. The empty state has life zero: never created.
 func cutRecord(state []byte) (record, error) {
 	if len(state) == 0 {
 		return record{}, nil
 	}
+	life, rest, err := cutLife(state)
+	return record{life: life, rest: rest}, err
+}
+
+// cutLife cuts the life off a state that is not empty.
+func cutLife(state []byte) (life uint64, rest []byte, err error) {
 	if c := state[0]; c > 0 && c < 0x80 {
-		return record{life: uint64(c), rest: state[1:]}, nil
+		return uint64(c), state[1:], nil
 	}
-	life, rest, err := wire.Uint(state)
+	return cutLongLife(state)
+}
+
+func cutLongLife(state []byte) (life uint64, rest []byte, err error) {
+	life, rest, err = wire.Uint(state)
 	if err != nil || life == 0 || life > maxLife {
-		return record{}, fmt.Errorf("%w: life of a record", fieldwise.ErrMalformed)
+		return 0, nil, fmt.Errorf("%w: life of a record", fieldwise.ErrMalformed)
 	}
-	return record{life: life, rest: rest}, nil
+	return life, rest, nil
 }
 
 // fields returns the origin table and the fields of a live record.
@@ -81,37 +93,37 @@ func (Merger) Merge(dst, a, b []byte) ([]byte, error) {
 	case bytes.Equal(a, b):
 		return append(dst, a...), nil
 	}
-	ra, err := cutRecord(a)
+	lifeA, restA, err := cutLife(a)
 	if err != nil {
 		return nil, err
 	}
-	rb, err := cutRecord(b)
+	lifeB, restB, err := cutLife(b)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case ra.life > rb.life:
+	case lifeA > lifeB:
 		return append(dst, a...), nil
-	case ra.life < rb.life:
+	case lifeA < lifeB:
 		return append(dst, b...), nil
 	}
-	dst = append(slices.Grow(dst, len(a)+len(b)), a[:len(a)-len(ra.rest)]...)
-	if ra.live() {
-		return lattice.JoinFields(dst, ra.rest, rb.rest)
+	dst = append(slices.Grow(dst, len(a)+len(b)), a[:len(a)-len(restA)]...)
+	if live(lifeA) {
+		return lattice.JoinFields(dst, restA, restB)
 	}
-	return lattice.JoinSeen(dst, ra.rest, rb.rest)
+	return lattice.JoinSeen(dst, restA, restB)
 }
 
-// appendChecked appends a state after checking all of it.
+// appendChecked appends a state, which is not empty, after checking all of it.
 func appendChecked(dst, state []byte) ([]byte, error) {
-	r, err := cutRecord(state)
+	life, rest, err := cutLife(state)
 	if err != nil {
 		return nil, err
 	}
-	if r.live() {
-		err = lattice.CheckPaths(r.rest, checkName)
+	if live(life) {
+		err = lattice.CheckPaths(rest, checkName)
 	} else {
-		err = lattice.CheckSeen(r.rest)
+		err = lattice.CheckSeen(rest)
 	}
 	if err != nil {
 		return nil, err

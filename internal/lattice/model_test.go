@@ -264,6 +264,8 @@ func testCheckRefuses(t *testing.T, more string) {
 	one, two := encodeTable([]fieldwise.Origin{a}), encodeTable([]fieldwise.Origin{a, b})
 	good := cat(two, field("x", item(0, 1, 7)...), field("y", cat(item(0, 1, 7), item(1, 2, 8))...))
 	require.NoError(t, CheckFields(good))
+	longest := fieldwise.Origin{Region: fieldwise.Region(strings.Repeat("z", fieldwise.MaxRegionLen))}
+	require.NoError(t, CheckFields(cat(encodeTable([]fieldwise.Origin{longest}), field("x", item(0, 1, 7)...))))
 	for name, bad := range map[string][]byte{
 		"empty":                     {},
 		"no table":                  field("x", item(0, 1, 7)...)[1:],
@@ -288,6 +290,7 @@ func testCheckRefuses(t *testing.T, more string) {
 		"bin in a longer form":      cat(one, []byte{0xc5, 0, byte(12 + len(more))}, field("x", item(0, 1, 7)...)[2:]),
 		"region not valid":          cat(encodeTable([]fieldwise.Origin{{Region: "A"}}), field("x", item(0, 1, 7)...)),
 		"region empty":              cat(encodeTable([]fieldwise.Origin{{}}), field("x", item(0, 1, 7)...)),
+		"region too long":           cat(encodeTable([]fieldwise.Origin{{Region: fieldwise.Region(strings.Repeat("a", fieldwise.MaxRegionLen+1))}}), field("x", item(0, 1, 7)...)),
 		"region in a longer form":   cat(wire.AppendBin(nil, []byte{0, 0, 0, 0, 0, 0, 0, 1, 0xd9, 1, 'a'}), field("x", item(0, 1, 7)...)),
 		"mark of no fields, named":  cat(one, AppendField(nil, Field{Name: []byte("x"), Kind: KindCreated, Body: item(0, 1, 7)})),
 		"trailing byte":             cat(good, []byte{0}),

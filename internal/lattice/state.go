@@ -76,23 +76,25 @@ func (k body) times(b []byte, yield func(index int, t fieldwise.Timestamp) bool)
 	return false
 }
 
-func check(state []byte, kind body) (usage, error) {
+// check verifies a state that came from outside, and says whether the name of a field in it
+// holds an escape.
+func check(state []byte, kind body) (escapes bool, err error) {
 	content, b, err := wire.Bin(state)
 	if err != nil {
-		return usage{}, malformed("origin table: " + err.Error())
+		return false, malformed("origin table: " + err.Error())
 	}
 	origins, err := Table(content).Check()
 	if err != nil {
-		return usage{}, err
+		return false, err
 	}
 	used := newUsage(origins)
 	if err := kind.check(b, origins, &used); err != nil {
-		return usage{}, err
+		return false, err
 	}
 	if !used.all(origins) {
-		return usage{}, malformed("origin table names an origin that nothing uses")
+		return false, malformed("origin table names an origin that nothing uses")
 	}
-	return used, nil
+	return used.escapes, nil
 }
 
 func join(dst, a, b []byte, kind body) ([]byte, error) {
@@ -123,8 +125,8 @@ func CheckFields(state []byte) error {
 // CheckPaths is CheckFields where names are paths: those that hold an escape are given to
 // path, which says whether it is in its place.
 func CheckPaths(state []byte, path func(name []byte) error) error {
-	used, err := check(state, fields)
-	if err != nil || !used.escapes {
+	escapes, err := check(state, fields)
+	if err != nil || !escapes {
 		return err
 	}
 	_, rest, _ := Cut(state)

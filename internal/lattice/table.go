@@ -113,8 +113,8 @@ func (t Table) Check() (n int, err error) {
 			return 0, malformed("origin table ends inside an origin")
 		}
 		region := e.region()
-		if err := fieldwise.Region(region).Validate(); err != nil {
-			return 0, fmt.Errorf("%w: %w", fieldwise.ErrMalformed, err)
+		if !validRegion(region) {
+			return 0, fmt.Errorf("%w: %w", fieldwise.ErrMalformed, fieldwise.Region(region).Validate())
 		}
 		if len(region) < 32 && e[incarnationLen] == 0xd9 {
 			return 0, malformed("region name in a longer form than it needs")
@@ -126,6 +126,24 @@ func (t Table) Check() (n int, err error) {
 	}
 	return n, nil
 }
+
+// validRegion is Validate of a region, without its words.
+func validRegion(region []byte) bool {
+	for _, c := range region {
+		if !regionBytes[c] {
+			return false
+		}
+	}
+	return len(region) > 0 && len(region) <= fieldwise.MaxRegionLen
+}
+
+// regionBytes holds which bytes a region can have.
+var regionBytes = func() (t [256]bool) {
+	for c := range t {
+		t[c] = fieldwise.Region([]byte{byte(c)}).Validate() == nil
+	}
+	return t
+}()
 
 // Origins lists the table, whose order is that of the items' indices.
 func (t Table) Origins() []fieldwise.Origin {
