@@ -137,6 +137,8 @@ func (iv *interval) extend(next interval) {
 type cover struct {
 	context []byte
 	samples []uint32 // of a long context: where in it some of its intervals begin, rising
+	last    interval // the last one that had a dot, where found is true: most have many
+	found   bool
 }
 
 // A context of more bytes than longContext is searched by samples: removing one by one
@@ -166,6 +168,9 @@ func (room *samples) cover(context []byte) cover {
 }
 
 func (c *cover) has(d *dot) bool {
+	if l := &c.last; c.found && l.index == d.index && l.from <= d.time && d.time <= l.to && l.first <= d.ordinal && d.ordinal <= l.last {
+		return true
+	}
 	b := c.context
 	at := onlyDot(d.index, d.time, d.ordinal)
 	if len(c.samples) > 0 {
@@ -184,6 +189,7 @@ func (c *cover) has(d *dot) bool {
 		case !ok || iv.compare(at) > 0:
 			return false
 		case iv.index == at.index && iv.to >= at.from && iv.last >= at.first:
+			c.last, c.found = iv, true
 			return true
 		}
 		b = rest
