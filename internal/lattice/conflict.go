@@ -114,7 +114,7 @@ func joinedSiblings(ta Table, a []byte, tb Table, b []byte) ([]fieldwise.Sibling
 	if err != nil {
 		return nil, err
 	}
-	register, err := joinItems(nil, a, b)
+	register, err := joinItems(nil, slices.Clip(a), slices.Clip(b))
 	if err != nil {
 		return nil, err
 	}

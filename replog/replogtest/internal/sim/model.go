@@ -220,14 +220,14 @@ func (w *world) judge() {
 	ctx := context.Background()
 	first := w.regions[0]
 	states := make(map[string][]byte)
-	first.engine.States(name, func(key string, state []byte) error {
+	_ = first.engine.States(name, func(key string, state []byte) error {
 		states[key] = slices.Clone(state)
 		return nil
 	})
 	reports := make(map[reported]bool)
 	for _, r := range w.regions {
 		n := 0
-		r.engine.States(name, func(key string, state []byte) error {
+		_ = r.engine.States(name, func(key string, state []byte) error {
 			n++
 			if !slices.Equal(state, states[key]) {
 				w.fail("%s of %s and %s differs: %x, %x", key, first.name, r.name, states[key], state)
