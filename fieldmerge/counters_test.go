@@ -340,6 +340,33 @@ func TestCountersInAMapGoWithTheirEntry(t *testing.T) {
 	require.Equal(t, map[string]int{"w": 3}, v.Votes)
 }
 
+func TestACounterThatNobodyCountedGoesWithoutATrace(t *testing.T) {
+	type part struct {
+		Title string `merge:"title,lww"`
+		Count int    `merge:"count,pncounter"`
+	}
+	type whole struct {
+		Part *part `merge:"part,nested"`
+	}
+	s, err := fieldmerge.NewSchema[whole]()
+	require.NoError(t, err)
+	a, da := on(t, s, "a")
+	b, db := on(t, s, "b")
+	_, err = da.Create(ctx(), key, whole{Part: &part{Count: 2}})
+	require.NoError(t, err)
+	_, err = da.Update(ctx(), key, func(w *whole) error { w.Part.Title = "X"; return nil })
+	require.NoError(t, err)
+	b.join(t, a.delta) // the change alone, which names no count
+	drop := func(w *whole) error { w.Part = nil; return nil }
+	_, err = db.Update(ctx(), key, drop)
+	require.NoError(t, err)
+	require.Contains(t, string(b.delta), "part.title")
+	require.NotContains(t, string(b.delta), "part.count")
+	_, err = da.Update(ctx(), key, drop)
+	require.NoError(t, err)
+	require.Contains(t, string(a.delta), "part.count")
+}
+
 func TestCountersOfDocuments(t *testing.T) {
 	s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("hits", fieldmerge.GCounter), fieldmerge.Field("pages.*.likes", fieldmerge.PNCounter))
 	require.NoError(t, err)

@@ -47,6 +47,9 @@ func (d *Delta) AppendEdit(dst []byte, k Kind, t Table, body []byte, e Edit) ([]
 		return d.AppendSet(dst, body, t, from, to)
 	case form == counts:
 		intents := e.Intents
+		if len(intents) == 0 && e.To == nil && len(body) == 0 {
+			return dst, nil // nobody has counted
+		}
 		if e.Anew {
 			e.From = nil
 		}
