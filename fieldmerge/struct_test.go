@@ -190,3 +190,31 @@ func TestConcurrentChangesOfAStructMergeFieldByField(t *testing.T) {
 		`update/update tier: custom=tier, tier chose the other`,
 	}, reports)
 }
+
+func TestAPointerThatOnlyWhatIsBelowItTellsOfStaysUnset(t *testing.T) {
+	type badge struct {
+		No int `merge:"no,lww"`
+	}
+	type work struct {
+		Badge *badge `merge:"badge,nested"`
+	}
+	type person struct {
+		Work *work `merge:"work,nested"`
+	}
+	s, err := fieldmerge.NewSchema[person]()
+	require.NoError(t, err)
+	a, da := on(t, s, "a")
+	b, db := on(t, s, "b")
+	_, err = da.Create(ctx(), key, person{Work: &work{}})
+	require.NoError(t, err)
+	first := a.delta
+	_, err = da.Update(ctx(), key, func(p *person) error { p.Work.Badge = &badge{}; return nil })
+	require.NoError(t, err)
+	b.join(t, a.delta)
+	_, err = db.Update(ctx(), key, func(p *person) error { p.Work = nil; return nil })
+	require.NoError(t, err)
+	b.join(t, first)
+	p, err := db.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Nil(t, p.Work)
+}

@@ -337,6 +337,7 @@ func (c changes) each(r *rules, t lattice.Table, fields []byte, use func(path st
 		k := r.kindOf(path, c[path])
 		infers := r.infers(path)
 		gone := c[path] == nil && !r.declares(path) // with what it is in, and of whatever mechanism
+		there := false                              // a map may be there through what is below it alone
 		for len(fields) > 0 {
 			f, rest, ok := lattice.CutField(fields)
 			if !ok {
@@ -346,8 +347,11 @@ func (c changes) each(r *rules, t lattice.Table, fields []byte, use func(path st
 				break
 			}
 			fields = rest
+			if string(f.Name) != path {
+				continue
+			}
+			there = true
 			switch {
-			case string(f.Name) != path:
 			case f.Kind == k:
 				body = f.Body
 			case infers && slices.Contains(inferred, f.Kind), gone && f.Kind != lattice.KindCreated:
@@ -361,7 +365,7 @@ func (c changes) each(r *rules, t lattice.Table, fields []byte, use func(path st
 				}
 			}
 		}
-		if gone && body == nil {
+		if gone && there && body == nil {
 			continue
 		}
 		if err := use(path, k, c[path], body); err != nil {
