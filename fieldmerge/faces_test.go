@@ -197,7 +197,7 @@ func patchValue(v any) any {
 func TestPropertyUpdateIsThePatchOfASlowDiff(t *testing.T) {
 	schema, err := fieldmerge.NewSchema[Wider](wideOptions()...)
 	require.NoError(t, err)
-	histories(t, 1000, 20000, func(t *rapid.T) {
+	histories(t, 1000, 8000, func(t *rapid.T) {
 		open := func(name fieldwise.Region) (*stepped, *fieldmerge.Domain[Wider]) {
 			site := newStepped(schema.Merger(), name, 1)
 			d, err := fieldmerge.Open(site, "d", schema)
