@@ -9,6 +9,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/replog/internal/disk"
+	"github.com/fieldwise/fieldwise/replog/internal/engine"
 )
 
 // DefaultMaxRecord is the number of bytes that the state of a record may have.
@@ -16,6 +17,9 @@ const DefaultMaxRecord = 1 << 20
 
 // DefaultMaxOpen is the number of bytes of states that a replica keeps open.
 const DefaultMaxOpen = 16 << 20
+
+// DefaultRelayAfter is how long an entry is waited for before another region is asked for it.
+const DefaultRelayAfter = engine.DefaultRelayAfter
 
 // Config is what a replica needs to know. Zero fields mean the defaults that stand
 // beside them; Region and Dir have none.
@@ -47,6 +51,12 @@ type Config struct {
 	// however large it is. Zero means DefaultMaxOpen.
 	MaxOpen int
 
+	// RelayAfter is how long an entry that another region has is expected from the region
+	// that wrote it, while that is linked to this one and sends nothing: then the other is
+	// asked for it. Entries of regions that are not linked to this one are asked for at once.
+	// Zero means DefaultRelayAfter.
+	RelayAfter time.Duration
+
 	// Logger gets what an operator should know; nil is silent. Its level is never
 	// changed.
 	Logger hclog.Logger
@@ -71,6 +81,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxOpen < 0 {
 		problems = append(problems, fmt.Errorf("replog: Config.MaxOpen is %d; it cannot be negative", c.MaxOpen))
+	}
+	if c.RelayAfter < 0 {
+		problems = append(problems, fmt.Errorf("replog: Config.RelayAfter is %v; it cannot be negative", c.RelayAfter))
 	}
 	return errors.Join(problems...)
 }

@@ -33,13 +33,20 @@
 //
 // # Shipping
 //
-// A replica asks a peer for everything that its version vector does not cover; the peer
-// sends it in the order of its own log, the entries of third regions included. So a log
-// never holds an effect before its cause, a link that is down heals through any region
-// that is still reachable, and a request acknowledges what is durable where it comes
-// from. An entry that cannot be applied (its state is malformed, or of a kind that only
+// A replica asks each peer for everything that its version vector does not cover. The peer
+// sends its own entries, in the order of its own log, and marks the places where entries of
+// other regions stand there: those come from their own regions, so that each body crosses a
+// link once. What is behind a marker waits until the entries are there. So a log never holds
+// an effect before its cause, and a request acknowledges what is durable where it comes from.
+//
+// An entry that does not come from its own region is asked of the peer that marked it: at
+// once if the region is not linked, else after [Config.RelayAfter] in which nothing of the
+// region came. So a link that is down heals through any region that is still reachable.
+// [PeerStats] counts what crosses each link, what was relayed, and what came twice.
+//
+// An entry that cannot be applied (its state is malformed, or of a kind that only
 // a newer release knows) stops its origin at this replica by name, shown in [Stats];
-// everything else flows on.
+// everything else flows on, what was written with knowledge of the entry included.
 //
 // In this release replicas are linked inside one process, by [Connect].
 //

@@ -13,16 +13,19 @@ import (
 )
 
 const (
-	// maxShip bounds the bytes of entries that go to a peer at once; one entry goes
-	// whatever its size.
+	// maxShip bounds the bytes of entries that go to a peer at once; what one frame of the
+	// log holds goes whatever its size.
 	maxShip = 1 << 20
+	// maxSkip bounds the bytes of the entries that an answer only marks: a peer is not kept
+	// waiting while a whole log is read.
+	maxSkip = 16 << 20
 	// retryAfter is how long a direction of a link rests after a failure that may pass.
 	retryAfter = time.Second
 )
 
 // Link joins two replicas of one process in both directions: each side pulls from the
-// other's log what its version vector does not cover, and asking for more acknowledges
-// what is durable. It is for tests, demonstrations, and for trying out a failover. It
+// other's log what its version vector does not cover, the other's own entries and those that
+// do not come from their own region; asking for more acknowledges what is durable. It is for tests, demonstrations, and for trying out a failover. It
 // is safe for concurrent use; [Connect] is the only way to make one.
 type Link struct {
 	a, b *Replica
@@ -125,8 +128,20 @@ func (l *Link) setErr(direction int, err error) (news bool) {
 
 // pull brings entries from one replica to the other until ctx ends or one is closed.
 func (l *Link) pull(ctx context.Context, to, from *Replica, direction int) {
+	works := false
+	turn := func(is bool) {
+		if works != is {
+			works = is
+			to.setLinked(from.Region(), is)
+		}
+	}
+	turn(true) // as is to be expected, or all would send everything at first
+	defer turn(false)
 	for {
-		err := to.pullFrom(ctx, from, func() { l.setErr(direction, nil) })
+		err := to.pullFrom(ctx, from, func() {
+			l.setErr(direction, nil)
+			turn(true)
+		})
 		if ctx.Err() != nil {
 			return
 		}
@@ -137,6 +152,7 @@ func (l *Link) pull(ctx context.Context, to, from *Replica, direction int) {
 		if news {
 			to.cfg.Logger.Error("cannot pull", "region", to.Region(), "peer", from.Region(), "error", err)
 		}
+		turn(err == nil)
 		if err != nil {
 			rest := time.NewTimer(retryAfter)
 			select {
@@ -149,22 +165,34 @@ func (l *Link) pull(ctx context.Context, to, from *Replica, direction int) {
 	}
 }
 
+// setLinked says whether a region answers, so that its entries come from there.
+func (r *Replica) setLinked(region fieldwise.Region, works bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if works {
+		r.engine.Link(region)
+	} else {
+		r.engine.Unlink(region)
+	}
+	r.broadcastLocked() // others that have its entries need not be waited for, or are to wait
+}
+
 // pullFrom makes one request of a peer and applies what comes back; idle is called when
 // there is nothing to wait for but news.
 func (r *Replica) pullFrom(ctx context.Context, peer *Replica, idle func()) error {
-	r.mu.RLock()
-	request, stale := r.engine.NextPull(), r.changed
-	r.mu.RUnlock()
-	bodies, err := peer.serve(ctx, request, stale, idle)
-	if err != nil || len(bodies) == 0 {
+	r.mu.Lock()
+	request, stale := r.engine.NextPull(time.Now(), peer.Region()), r.changed
+	r.mu.Unlock()
+	shipment, err := peer.serve(ctx, request, stale, idle)
+	if err != nil || shipment == nil {
 		return err
 	}
-	return r.deliver(ctx, request, bodies)
+	return r.deliver(ctx, request, shipment)
 }
 
 // serve waits until there is something that the peer which makes the request lacks and
 // returns the next of it, in log order. It returns nothing when the request is stale.
-func (r *Replica) serve(ctx context.Context, request engine.Pull, stale <-chan struct{}, idle func()) ([][]byte, error) {
+func (r *Replica) serve(ctx context.Context, request engine.Pull, stale <-chan struct{}, idle func()) (*engine.Shipment, error) {
 	for {
 		r.mu.Lock()
 		frame, ok, advanced, err := r.engine.Serve(request)
@@ -177,11 +205,17 @@ func (r *Replica) serve(ctx context.Context, request engine.Pull, stale <-chan s
 			return nil, err
 		}
 		if ok {
-			bodies, err := r.entriesFor(request, wal.Position(frame), end)
-			if err == nil && len(bodies) == 0 {
-				err = fmt.Errorf("replog: the log of %s does not hold what its vector says", r.Region())
+			shipment, err := r.shipmentFor(request, wal.Position(frame), end)
+			if err != nil {
+				return nil, err
 			}
-			return bodies, err
+			if len(shipment.Parts) == 0 {
+				return nil, fmt.Errorf("replog: the log of %s does not hold what its vector says", r.Region())
+			}
+			r.mu.Lock()
+			r.engine.Sent(request.From.Region, shipment.Traffic)
+			r.mu.Unlock()
+			return shipment, nil
 		}
 		idle()
 		select {
@@ -196,37 +230,34 @@ func (r *Replica) serve(ctx context.Context, request engine.Pull, stale <-chan s
 	}
 }
 
-// entriesFor reads what the request lacks from the log, up to maxShip bytes. It stops at
+// shipmentFor reads what the request lacks from the log, up to maxShip bytes. It stops at
 // end: what is behind it is not published, and a peer that has it before we know that we
 // have it would look like one that holds what we lost.
-func (r *Replica) entriesFor(request engine.Pull, from, end wal.Position) (bodies [][]byte, err error) {
-	size := 0
+func (r *Replica) shipmentFor(request engine.Pull, from, end wal.Position) (*engine.Shipment, error) {
+	s := request.Ship()
 	for frame, err := range r.log.Frames(from) {
 		if err == nil && frame.Position >= end {
 			break
 		}
 		if err == nil {
 			err = engine.Entries(frame.Payload, func(e engine.Entry, body []byte) error {
-				if request.Lacks(&e) {
-					bodies = append(bodies, append([]byte(nil), body...))
-					size += len(body)
-				}
+				s.Add(&e, body)
 				return nil
 			})
 		}
 		if err != nil {
 			return nil, fmt.Errorf("replog: read the log of %s: %w", r.Region(), err)
 		}
-		if size >= maxShip {
+		if s.Traffic.Bytes >= maxShip || s.Skipped >= maxSkip {
 			break
 		}
 	}
-	return bodies, nil
+	return s, nil
 }
 
-// deliver stages the entries that a peer sent for the request and waits until they are
-// durable.
-func (r *Replica) deliver(ctx context.Context, request engine.Pull, bodies [][]byte) error {
+// deliver stages what a peer sent for the request, and waits until it is durable and what
+// waits behind markers is staged too, or is to be asked for.
+func (r *Replica) deliver(ctx context.Context, request engine.Pull, shipment *engine.Shipment) error {
 	r.mu.Lock()
 	if err := r.writableLocked(ctx); err != nil {
 		r.mu.Unlock()
@@ -237,22 +268,52 @@ func (r *Replica) deliver(ctx context.Context, request engine.Pull, bodies [][]b
 		return nil // the next request names the merger, and the peer may refuse it
 	}
 	generation := r.engine.Generation()
-	delivered, err := r.engine.Deliver(r.cfg.Wall(), bodies)
-	r.kick()
-	r.mu.Unlock()
-	for _, alarm := range delivered.Alarms {
-		r.cfg.Logger.Error("entry from a peer", "region", r.Region(), "error", alarm)
-	}
-	if err != nil {
-		return err
-	}
-	return r.wait(ctx, func() (bool, error) {
-		switch {
-		case r.engine.Covers(delivered.Want):
-			return true, nil
-		case r.engine.Generation() != generation:
-			return false, engine.ErrRestaged
+	delivered, err := r.engine.Deliver(r.cfg.Wall(), request.To, shipment.Parts)
+	for {
+		if len(delivered.Want) > 0 {
+			r.kick()
+			if r.engine.Waits() {
+				r.broadcastLocked() // what came from another peer may wait for this
+			}
 		}
-		return false, nil
-	})
+		if err == nil {
+			err = r.writableLocked(ctx)
+		}
+		if err == nil && r.engine.Generation() != generation {
+			err = engine.ErrRestaged
+		}
+		ready, due := r.engine.Ready(time.Now(), request.To)
+		changed := r.changed
+		r.mu.Unlock()
+		for _, alarm := range delivered.Alarms {
+			r.cfg.Logger.Error("entry from a peer", "region", r.Region(), "error", alarm)
+		}
+		if ready || err != nil {
+			return err
+		}
+		if err := r.sleep(ctx, changed, due); err != nil {
+			return err
+		}
+		r.mu.Lock()
+		delivered, err = r.engine.Resume(r.cfg.Wall(), request.To)
+	}
+}
+
+// sleep waits until there is news, or it is due if that is a time.
+func (r *Replica) sleep(ctx context.Context, news <-chan struct{}, due time.Time) error {
+	var over <-chan time.Time
+	if !due.IsZero() {
+		timer := time.NewTimer(time.Until(due))
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-news:
+	case <-over:
+	case <-r.closing:
+		return fieldwise.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }

@@ -240,14 +240,14 @@ func TestWhatIsDurableAndNotYetPublishedIsNotShipped(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, a.log.Sync())
 
-	request := engine.New(engine.Config{Origin: fieldwise.Origin{Region: "b", Incarnation: 1}}).NextPull()
-	bodies, err := a.serve(ctx, request, nil, func() {})
+	request := engine.New(engine.Config{Origin: fieldwise.Origin{Region: "b", Incarnation: 1}}).NextPull(time.Now(), "a")
+	shipment, err := a.serve(ctx, request, nil, func() {})
 	require.NoError(t, err)
-	require.Len(t, bodies, 1)
+	require.Len(t, shipment.Parts, 1)
 	a.finish(b, int64(frame), nil)
-	bodies, err = a.serve(ctx, request, nil, func() {})
+	shipment, err = a.serve(ctx, request, nil, func() {})
 	require.NoError(t, err)
-	require.Len(t, bodies, 2)
+	require.Len(t, shipment.Parts, 2)
 }
 
 func TestOtherMergersStopALink(t *testing.T) {
@@ -292,14 +292,14 @@ func TestOtherMergersStopALink(t *testing.T) {
 		other := domain(t, a.Replica, "more", tokens2{})
 		_, err := other.Write(ctx, "k", token("1"))
 		require.NoError(t, err)
-		request := b.engine.NextPull()
-		bodies, err := a.serve(ctx, request, nil, func() {})
+		request := b.engine.NextPull(time.Now(), "a")
+		shipment, err := a.serve(ctx, request, nil, func() {})
 		require.NoError(t, err)
-		require.Len(t, bodies, 1)
+		require.Len(t, shipment.Parts, 1)
 		domain(t, b.Replica, "more", tokenSet{})
-		require.NoError(t, b.deliver(ctx, request, bodies), "the answer is dropped, and asked for again")
+		require.NoError(t, b.deliver(ctx, request, shipment), "the answer is dropped, and asked for again")
 		require.Empty(t, b.Vector())
-		_, err = a.serve(ctx, b.engine.NextPull(), nil, func() {})
+		_, err = a.serve(ctx, b.engine.NextPull(time.Now(), "a"), nil, func() {})
 		require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
 	})
 }
@@ -515,14 +515,14 @@ func TestBigEntries(t *testing.T) {
 	fresh := engine.New(engine.Config{Origin: fieldwise.Origin{Region: "x", Incarnation: 1}})
 	rounds := 0
 	for !fresh.Covers(a.Vector()) {
-		bodies, err := a.serve(ctx, fresh.NextPull(), nil, func() {})
+		shipment, err := a.serve(ctx, fresh.NextPull(time.Now(), "a"), nil, func() {})
 		require.NoError(t, err)
 		size := 0
-		for _, b := range bodies[:len(bodies)-1] {
-			size += len(b)
+		for _, part := range shipment.Parts[:len(shipment.Parts)-1] {
+			size += len(part.Body)
 		}
 		require.Less(t, size, maxShip)
-		_, err = fresh.Deliver(time.Now(), bodies)
+		_, err = fresh.Deliver(time.Now(), "a", shipment.Parts)
 		require.NoError(t, err)
 		rounds++
 		fresh.Committed(fresh.TakeBatch(), int64(rounds))

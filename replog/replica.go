@@ -27,7 +27,7 @@ type Replica struct {
 	engine  *engine.Engine
 	batches map[uint64]*outcome // staged and not yet committed, by number
 	end     wal.Position        // of the last frame that is published
-	changed chan struct{}       // closed, and made anew, when more is durable here or at a peer
+	changed chan struct{}       // closed, and made anew, when there is news for who waits
 	err     error               // why nothing can be written any more
 	links   map[*Link]bool
 
@@ -84,7 +84,9 @@ func open(ctx context.Context, cfg Config, log *wal.Log) (*Replica, error) {
 	}
 	r := &Replica{
 		cfg: cfg, origin: origin, log: log,
-		engine:  engine.New(engine.Config{Origin: origin, MaxSkew: cfg.MaxSkew, MaxRecord: cfg.MaxRecord, MaxOpen: cfg.MaxOpen}),
+		engine: engine.New(engine.Config{
+			Origin: origin, MaxSkew: cfg.MaxSkew, MaxRecord: cfg.MaxRecord, MaxOpen: cfg.MaxOpen, RelayAfter: cfg.RelayAfter,
+		}),
 		batches: make(map[uint64]*outcome),
 		changed: make(chan struct{}),
 		links:   make(map[*Link]bool),

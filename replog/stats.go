@@ -39,11 +39,23 @@ type DomainStats struct {
 	Held    int    // entries that wait for the domain to be opened
 }
 
-// PeerStats is what this replica knows of another that pulls from it.
+// PeerStats is what this replica knows of another that it is or was linked to.
 type PeerStats struct {
 	Region fieldwise.Region
-	Acked  fieldwise.Vector // what is durable there
+	Acked  fieldwise.Vector // what is durable there, as far as it said
 	Lag    []Lag            // by origin; origins without lag are left out
+
+	Sent     Traffic // to it, since this replica was opened
+	Received Traffic // from it
+}
+
+// Traffic counts the entries that cross a link with their bodies. While all links work, each
+// entry comes once, from the region that wrote it.
+type Traffic struct {
+	Entries    int64
+	Bytes      int64 // of their bodies, without framing
+	Relayed    int64 // entries of other regions than the one that sent them
+	Duplicates int64 // received entries that were here already
 }
 
 // Lag is what a peer has not acknowledged of one origin's entries that this replica
@@ -69,7 +81,7 @@ func (r *Replica) Stats() Stats {
 		out.Domains = append(out.Domains, DomainStats(d))
 	}
 	for _, p := range s.Peers {
-		peer := PeerStats{Region: p.Region, Acked: p.Acked}
+		peer := PeerStats{Region: p.Region, Acked: p.Acked, Sent: Traffic(p.Sent), Received: Traffic(p.Received)}
 		for _, l := range p.Lag {
 			peer.Lag = append(peer.Lag, Lag(l))
 		}

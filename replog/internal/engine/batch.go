@@ -153,6 +153,9 @@ func (e *Engine) Failed() (gone []uint64) {
 	e.writing, e.full, e.filling = nil, nil, e.newBatch()
 	e.staged = e.vector.Clone()
 	e.generation++
+	for _, p := range e.peers { // what waits goes on where something staged ended
+		p.rest, p.want = nil, nil
+	}
 	for _, d := range e.domains {
 		clear(d.staged)
 		d.naming = false

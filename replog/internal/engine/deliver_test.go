@@ -11,9 +11,9 @@ import (
 	"github.com/fieldwise/fieldwise/lww"
 )
 
-func deliver(t *testing.T, e *Engine, bodies ...[]byte) Delivered {
+func deliver(t *testing.T, e *Engine, all ...[]byte) Delivered {
 	t.Helper()
-	d, err := e.Deliver(start, bodies)
+	d, err := e.Deliver(start, "p", bodies(all...))
 	require.NoError(t, err)
 	return d
 }
@@ -38,9 +38,9 @@ func TestDeliverPassesOverWhatIsHere(t *testing.T) {
 
 func TestDeliverRefusesAGapAndKeepsWhatCameBefore(t *testing.T) {
 	h := newHost(t, "a").openAll()
-	d, err := h.e.Deliver(start, [][]byte{
+	d, err := h.e.Deliver(start, "p", bodies(
 		body("b", 1, "tokens", "k", "1;"), body("c", 2, "tokens", "k", "9;"), body("b", 2, "tokens", "k", "2;"),
-	})
+	))
 	require.ErrorIs(t, err, ErrGap)
 	require.ErrorContains(t, err, "c#7/2 came where 1 is next")
 	require.Equal(t, fieldwise.Vector{originOf("b"): 1}, d.Want)
@@ -57,10 +57,10 @@ func TestDeliverFindsThatTheLogLostEntriesOfItsOwn(t *testing.T) {
 	old := a.reopened()
 	old.frames = old.frames[:1]
 	old = reopenedWithAll(old)
-	_, _, _, err := old.e.Serve(b.e.NextPull())
+	_, _, _, err := old.e.Serve(b.asks(old))
 	require.ErrorIs(t, err, ErrLogRegressed)
 	require.ErrorContains(t, err, "a#7 ends at 1 here, b has it up to 2")
-	_, err = old.e.Deliver(start, b.answer(old.e.NextPull()))
+	_, err = old.e.Deliver(start, "b", b.answer(old.asks(b)))
 	require.ErrorIs(t, err, ErrLogRegressed)
 	require.Nil(t, old.e.TakeBatch())
 	require.Nil(t, old.e.Acked("b"), "a request that was refused acknowledges nothing")
@@ -85,12 +85,12 @@ func TestAnEntryThatCannotBeAppliedStopsItsOriginByName(t *testing.T) {
 	stats := h.e.Stats(start)
 	require.Len(t, stats.Stopped, 1)
 	require.Equal(t, d.Alarms[0], stats.Stopped[originOf("c")])
-	pull := h.e.NextPull()
+	pull := h.e.NextPull(start, "p")
 	require.Equal(t, []fieldwise.Origin{originOf("c")}, pull.Stopped)
 
 	// The peer leaves it out from now on.
 	p := newHost(t, "p")
-	_, err := p.e.Deliver(start, [][]byte{body("c", 1, "x", "k", "?"), body("c", 2, "x", "k", "?"), body("e", 1, "x", "k", "?")})
+	_, err := p.e.Deliver(start, "e", bodies(body("c", 1, "x", "k", "?"), body("c", 2, "x", "k", "?"), body("e", 1, "x", "k", "?")))
 	require.NoError(t, err)
 	p.commit()
 	p.write2("x")
@@ -126,7 +126,7 @@ func TestAnOriginIsStoppedByWhatNoReplicaCouldHaveWritten(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			h := newHost(t, "a").openAll()
-			d, err := h.e.Deliver(start, [][]byte{bad, body("c", 1, "tokens", "k", "1;")})
+			d, err := h.e.Deliver(start, "p", bodies(bad, body("c", 1, "tokens", "k", "1;")))
 			require.NoError(t, err)
 			require.Len(t, d.Alarms, 1)
 			require.NotNil(t, h.e.Stats(start).Stopped[originOf("b")])
@@ -172,7 +172,7 @@ func TestServeStartsAtTheFirstFrameThatThePeerLacks(t *testing.T) {
 	a.stage("tokens", "k", "3")
 
 	serve := func(v fieldwise.Vector) (frame int64, ok, advanced bool) {
-		frame, ok, advanced, err := a.e.Serve(Pull{From: originOf("c"), Vector: v})
+		frame, ok, advanced, err := a.e.Serve(Pull{From: originOf("c"), To: "a", Vector: v})
 		require.NoError(t, err)
 		return frame, ok, advanced
 	}
@@ -214,31 +214,31 @@ func TestServeRefusesItsOwnRegionAndOtherMergers(t *testing.T) {
 	a, b := newHost(t, "a").openAll(), newHost(t, "b")
 	b.open("tokens", tokens2{})
 	b.open("only here", tokenSet{})
-	_, _, _, err := a.e.Serve(b.e.NextPull())
+	_, _, _, err := a.e.Serve(b.asks(a))
 	require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
 	require.ErrorContains(t, err, `"tokens" is "tokens/1" here and "tokens/2" in b`)
 	require.Nil(t, a.e.Acked("b"))
-	_, _, _, err = b.e.Serve(a.e.NextPull())
+	_, _, _, err = b.e.Serve(a.asks(b))
 	require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
 
 	twin := New(Config{Origin: fieldwise.Origin{Region: "a", Incarnation: 8}})
-	_, _, _, err = a.e.Serve(twin.NextPull())
+	_, _, _, err = a.e.Serve(twin.NextPull(start, "a"))
 	require.ErrorContains(t, err, "a peer names itself a#8, which is this region")
-	_, _, _, err = a.e.Serve(newHost(t, "c").e.NextPull())
+	_, _, _, err = a.e.Serve(newHost(t, "c").asks(a))
 	require.NoError(t, err, "a peer that has not opened the domain holds its entries")
 }
 
 func TestNextPullIsASnapshot(t *testing.T) {
 	h := newHost(t, "a").openAll()
 	h.write("tokens", "k", "1")
-	p := h.e.NextPull()
+	p := h.e.NextPull(start, "b")
 	require.Equal(t, map[string]string{"tokens": "tokens/1", "notes": "register/1"}, p.Mergers)
 	h.write("tokens", "k", "2")
 	h.e.stopped[originOf("z")] = ErrGap
 	require.EqualValues(t, 1, p.Vector[originOf("a")])
 	require.Empty(t, p.Stopped)
 	h.stage("tokens", "k", "3")
-	require.EqualValues(t, 2, h.e.NextPull().Vector[originOf("a")], "staged is not acknowledged")
+	require.EqualValues(t, 2, h.e.NextPull(start, "b").Vector[originOf("a")], "staged is not acknowledged")
 }
 
 func TestRelayedEntriesKeepTheirOrder(t *testing.T) {
@@ -257,7 +257,7 @@ func TestRelayedEntriesKeepTheirOrder(t *testing.T) {
 	require.Equal(t, []string{"a#7", "b#7"}, order)
 	require.Equal(t, "b1", c.read("notes", "k"))
 	require.Empty(t, c.reports())
-	require.Nil(t, c.answer(b.e.NextPull()))
+	require.Nil(t, c.answer(b.asks(c)))
 }
 
 func TestConflictsInOneDeliveryAreReportedBesideTheirEntry(t *testing.T) {

@@ -16,7 +16,30 @@
 //
 // # Causes precede effects
 //
-// A stream to a peer is the log in log order without the entries that the peer has.
-// A log takes entries in the order of the streams, so by induction an entry stands
-// behind everything its writer knew in every log it gets into.
+// What a peer is sent is the log in log order without the entries that it has, and with the
+// bodies left out of those that it gets elsewhere: each region sends its own entries, and in
+// place of all others a marker goes, which names an origin and the range of its entries. What
+// is behind a marker is applied once the entries that the marker stands for are staged. So a
+// log takes entries in an order that agrees with each log that they came from, and by
+// induction an entry stands behind everything its writer knew in every log it gets into. And
+// a body crosses a link once: nobody sends what another is about to.
+//
+// What waits behind a marker is kept, an answer a peer, and goes on when more is staged
+// (Resume). An entry that does not come is asked of the peer that marked it (Ready, NextPull):
+// at once where its region is not linked, and where it is, when nothing that the marker stands
+// for came in for RelayAfter. One peer relays an origin at a time; it is replaced when it
+// brings nothing for as long, and the relay ends when the region itself sends something new
+// again. So a link that is dead, or a region that lost entries of its own, heals through
+// others by one rule, and nothing is skipped unseen.
+//
+// A marker of an origin that is stopped here counts as covered, or one entry that cannot be
+// applied would stop everybody. This is the one exception: what such a replica relays
+// may lack causes that its own log lacks.
+//
+// # Batches
+//
+// A batch is what shares a sync, and nobody can ask for two entries to be in one: each write
+// makes one entry. So nothing rests on where batches end, and what came in one answer may be
+// applied in parts. An answer holds whole frames of the log, and a frame holds whole batches
+// of the peer that sends it, not of the origins that it relays.
 package engine

@@ -153,6 +153,9 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) (err error) {
 	for _, r := range late {
 		e.addLate(r)
 	}
+	for _, p := range e.peers { // what waits may have been written under another merger
+		p.rest = nil
+	}
 	return nil
 }
 

@@ -71,26 +71,26 @@ func TestADomainOpenedWhileItsEntriesAreStaged(t *testing.T) {
 	for _, when := range []string{"filling", "writing", "one writing and one filling", "committed"} {
 		t.Run(when, func(t *testing.T) {
 			a := conflicting(t)
-			bodies := a.answer(Pull{From: originOf("d")})
-			require.Len(t, bodies, 3)
+			parts := a.answer(Pull{From: originOf("d"), To: "a", Relay: []fieldwise.Origin{originOf("b"), originOf("c")}})
+			require.Len(t, parts, 3)
 			d := newHost(t, "d")
-			deliver := func(bodies [][]byte) {
-				_, err := d.e.Deliver(d.now, bodies)
+			deliver := func(parts []Part) {
+				_, err := d.e.Deliver(d.now, "a", parts)
 				require.NoError(t, err)
 			}
 			var taken []*Batch
 			switch when {
 			case "filling":
-				deliver(bodies)
+				deliver(parts)
 			case "writing":
-				deliver(bodies)
+				deliver(parts)
 				taken = append(taken, d.e.TakeBatch())
 			case "one writing and one filling":
-				deliver(bodies[:2])
+				deliver(parts[:2])
 				taken = append(taken, d.e.TakeBatch())
-				deliver(bodies[2:])
+				deliver(parts[2:])
 			case "committed":
-				deliver(bodies)
+				deliver(parts)
 				d.commit()
 			}
 			d.open("notes", lww.NewMerger())

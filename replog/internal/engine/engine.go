@@ -38,6 +38,8 @@ type Config struct {
 	MaxRecord int              // bytes of a record's state; zero: 1 MiB
 	OpenFrom  int              // bytes of a state that is offered to its merger to be kept open; zero: 4 KiB
 	MaxOpen   int              // bytes of all states that are kept open; zero: 16 MiB
+
+	RelayAfter time.Duration // zero: DefaultRelayAfter
 }
 
 // Engine is the state of one replica. Its methods must not be called at once, but for
@@ -69,6 +71,7 @@ type Engine struct {
 	stopped map[fieldwise.Origin]error
 	skewed  uint64 // timestamps that were too far ahead
 	peers   map[fieldwise.Region]*peer
+	relays  map[fieldwise.Origin]relay
 }
 
 // place is where the log keeps an entry and what stands before it.
@@ -89,6 +92,9 @@ func New(cfg Config) *Engine {
 	if cfg.MaxOpen == 0 {
 		cfg.MaxOpen = 16 << 20
 	}
+	if cfg.RelayAfter == 0 {
+		cfg.RelayAfter = DefaultRelayAfter
+	}
 	e := &Engine{
 		cfg:     cfg,
 		domains: make(map[string]*domain),
@@ -98,6 +104,7 @@ func New(cfg Config) *Engine {
 		staged:  make(fieldwise.Vector),
 		stopped: make(map[fieldwise.Origin]error),
 		peers:   make(map[fieldwise.Region]*peer),
+		relays:  make(map[fieldwise.Origin]relay),
 	}
 	e.clock = fieldwise.NewClock(func() time.Time { return e.now }, cfg.MaxSkew)
 	e.filling = e.newBatch()

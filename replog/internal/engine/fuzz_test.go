@@ -154,7 +154,7 @@ func FuzzDeliver(f *testing.F) {
 	f.Add(body("b", 1, "notes", "k", "1;"), body("c", 1, "", "", "1;"))
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		h := newHost(t, "a").openAll()
-		d, err := h.e.Deliver(start, [][]byte{one, two, one})
+		d, err := h.e.Deliver(start, "p", bodies(one, two, one))
 		if err == nil {
 			for o, seq := range d.Want {
 				require.LessOrEqual(t, seq, h.e.staged[o])

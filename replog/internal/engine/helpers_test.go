@@ -153,28 +153,37 @@ func (h *host) reopened() *host {
 	return r
 }
 
-// answer is what a peer's host sends for a request: all bodies from the frame on.
-func (h *host) answer(p Pull) [][]byte {
+// asks is the request that h makes of a peer now.
+func (h *host) asks(peer *host) Pull { return h.e.NextPull(h.now, peer.cfg.Origin.Region) }
+
+// answer is what a peer's host sends for a request: all parts from the frame on.
+func (h *host) answer(p Pull) []Part {
 	frame, ok, _, err := h.e.Serve(p)
 	require.NoError(h.t, err)
 	if !ok {
 		return nil
 	}
-	var bodies [][]byte
+	s := p.Ship()
 	for _, payload := range h.frames[frameIndex(frame):] {
 		require.NoError(h.t, Entries(payload, func(e Entry, body []byte) error {
-			if p.Lacks(&e) {
-				bodies = append(bodies, bytes.Clone(body))
-			}
+			s.Add(&e, body)
 			return nil
 		}))
 	}
-	return bodies
+	h.e.Sent(p.From.Region, s.Traffic)
+	return s.Parts
 }
 
-// pull brings over what h lacks, without committing it.
+// pull brings over what h lacks, without committing it; the peer relays what does not come
+// from its own region.
 func (h *host) pull(from *host) Delivered {
-	d, err := h.e.Deliver(h.now, from.answer(h.e.NextPull()))
+	p := h.asks(from)
+	for o := range from.e.vector {
+		if o.Region != p.To && !h.e.linked(o.Region) && !slices.Contains(p.Relay, o) {
+			p.Relay = append(p.Relay, o)
+		}
+	}
+	d, err := h.e.Deliver(h.now, p.To, from.answer(p))
 	require.NoError(h.t, err)
 	return d
 }
@@ -216,6 +225,14 @@ func (h *host) reports() []string {
 		}))
 	}
 	return all
+}
+
+// bodies are parts without markers.
+func bodies(all ...[]byte) (parts []Part) {
+	for _, b := range all {
+		parts = append(parts, Part{Body: b})
+	}
+	return parts
 }
 
 // body makes an entry as it travels.

@@ -57,8 +57,7 @@ func TestALogIsOpenedUnderTheMergerThatItWasMergedUnder(t *testing.T) {
 	requireNamed(t, other, "tokens")
 
 	b := newHost(t, "b")
-	bodies := h.answer(b.e.NextPull())
-	require.Len(t, bodies, 4, "the names are not shipped")
+	require.Len(t, h.answer(b.asks(h)), 4, "the names are not shipped")
 }
 
 func TestTheNameOfAMergerIsUndoneWithItsBatch(t *testing.T) {
@@ -193,10 +192,10 @@ func TestTheNameInTheLogCountsBeforeTheDomainIsOpened(t *testing.T) {
 	b := newHost(t, "b")
 	b.open("tokens", tokens2{})
 	for _, pair := range [][2]*host{{closed, b}, {b, closed}} {
-		_, _, _, err := pair[0].e.Serve(pair[1].e.NextPull())
+		_, _, _, err := pair[0].e.Serve(pair[1].asks(pair[0]))
 		require.ErrorIs(t, err, fieldwise.ErrMergerMismatch)
 	}
-	request := closed.e.NextPull()
+	request := closed.asks(b)
 	closed.openAll()
 	require.False(t, closed.e.Current(&request), "another domain was opened meanwhile")
 }

@@ -160,7 +160,7 @@ type begun struct {
 type message struct {
 	to, from *region
 	pull     *Pull
-	bodies   [][]byte
+	parts    []Part
 }
 
 var worldDomains = []string{"notes", "records", "tokens"}
@@ -199,6 +199,7 @@ func TestPropertyReplicasConverge(t *testing.T) {
 					r.peers = append(r.peers, p)
 				}
 			}
+			r.linkSome()
 		}
 		for range 20 + upTo(rt, "steps", 127) {
 			w.step()
@@ -212,7 +213,7 @@ func TestPropertyReplicasConverge(t *testing.T) {
 	for _, what := range []string{
 		"write", "begin", "finish", "restaged", "take", "commit", "fail", "ask", "answer", "deliver",
 		"lost", "again", "crash", "crash after append", "open", "held", "replaced", "reports", "stale", "other merger",
-		"hidden by a write", "reasons", "creates", "opened", "closed",
+		"hidden by a write", "reasons", "creates", "opened", "closed", "markers", "relayed", "waits", "resume", "relink",
 	} {
 		if counts[what] == 0 {
 			t.Errorf("no history had %q: the test has gone blind there", what)
@@ -226,7 +227,7 @@ func (w *world) step() {
 	switch action := one(w.T, "action",
 		"write", "write", "write", "begin", "finish", "take", "take", "commit", "commit", "commit",
 		"ask", "ask", "ask", "message", "message", "message", "message", "message", "message",
-		"open", "open", "fail", "crash", "later",
+		"open", "open", "fail", "crash", "later", "resume", "resume", "relink",
 	); action {
 	case "write":
 		r.write()
@@ -252,8 +253,11 @@ func (w *world) step() {
 		}
 	case "ask":
 		w.counts["ask"]++
-		p := r.e.NextPull()
-		w.messages = append(w.messages, message{to: one(w.T, "peer", r.peers...), from: r, pull: &p})
+		peer := one(w.T, "peer", r.peers...)
+		p := r.asks(peer.host) // whether it is ready or not
+		w.messages = append(w.messages, message{to: peer, from: r, pull: &p})
+	case "resume":
+		r.resume(one(w.T, "peer", r.peers...))
 	case "message":
 		w.message()
 	case "open":
@@ -262,8 +266,16 @@ func (w *world) step() {
 		if one(w.T, "really", false, true, false) {
 			r.crash(coin.Draw(w.T, "appended"))
 		}
+	case "relink":
+		peer := one(w.T, "peer", r.peers...).cfg.Origin.Region
+		w.counts["relink"]++
+		if r.e.linked(peer) {
+			r.e.Unlink(peer)
+		} else {
+			r.e.Link(peer)
+		}
 	case "later":
-		w.now = w.now.Add(time.Duration(upTo(w.T, "ms", 100)) * 3 * time.Millisecond)
+		w.later(time.Duration(upTo(w.T, "ms", 100)) * 3 * time.Millisecond)
 	}
 	r.check()
 }
@@ -524,7 +536,18 @@ func (r *region) crash(appended bool) {
 	for _, l := range r.log {
 		r.clock = max(r.clock, l.entry.Time)
 	}
+	r.linkSome()
 	r.openSome()
+}
+
+// linkSome is which peers a process pulls from when it starts: all others are asked all the
+// same, now and then.
+func (r *region) linkSome() {
+	for _, p := range r.peers {
+		if one(r.w.T, "link", true, true, false) {
+			r.e.Link(p.cfg.Origin.Region)
+		}
+	}
 }
 
 // openSome is what a process does when it starts: it opens the domains that it knows.
@@ -581,19 +604,19 @@ func (w *world) message() {
 		w.counts["again"]++
 	}
 	if m.pull != nil {
-		bodies := m.to.serve(m.pull, upTo(w.T, "entries", 5))
-		if len(bodies) > 0 {
-			w.messages = append(w.messages, message{to: m.from, from: m.to, bodies: bodies})
+		parts := m.to.serve(m.pull, upTo(w.T, "entries", 5))
+		if len(parts) > 0 {
+			w.messages = append(w.messages, message{to: m.from, from: m.to, parts: parts})
 		}
 		m.to.check()
 		return
 	}
-	m.to.deliver(m.bodies)
+	m.to.deliver(m.from, m.parts)
 	m.to.check()
 }
 
 // serve answers a request, at most so many entries of it.
-func (r *region) serve(p *Pull, most int) (bodies [][]byte) {
+func (r *region) serve(p *Pull, most int) []Part {
 	r.w.counts["answer"]++
 	before := r.e.Acked(p.From.Region)
 	frame, ok, advanced, err := r.e.Serve(*p)
@@ -604,36 +627,102 @@ func (r *region) serve(p *Pull, most int) (bodies [][]byte) {
 	if !p.Vector.Covers(before) {
 		r.w.counts["stale"]++
 	}
-	first := slices.IndexFunc(r.log, func(l logged) bool { return p.Lacks(&l.entry) })
+	first := slices.IndexFunc(r.log, func(l logged) bool { return p.lacks(&l.entry) })
 	if ok != (first >= 0) || (ok && frame != r.log[first].frame) {
 		r.w.Fatalf("%v serves %v from frame %d, %v; the first lacking is entry %d", r.cfg.Origin, p, frame, ok, first)
 	}
+	ship := p.Ship()
 	for _, l := range r.log {
-		if ok && l.frame >= frame && p.Lacks(&l.entry) && len(bodies) < most {
-			bodies = append(bodies, l.entry.Append(nil))
+		if ok && l.frame >= frame && len(ship.Parts) < most {
+			ship.Add(&l.entry, l.entry.Append(nil))
 		}
 	}
-	return bodies
+	r.checkShipment(p, ship)
+	return ship.Parts
+}
+
+// checkShipment holds a shipment against the log, entry by entry: a body of the region itself
+// and of the origins that it is to relay, in the order of the log, and in front of each a
+// marker over all else.
+func (r *region) checkShipment(p *Pull, ship *Shipment) {
+	covered := p.Vector.Clone()
+	var traffic Traffic
+	at := 0
+	for _, part := range ship.Parts {
+		if part.Body == nil {
+			if part.From != covered[part.Origin]+1 || part.To < part.From || part.Origin.Region == p.To || slices.Contains(p.Relay, part.Origin) {
+				r.w.Fatalf("%v: marker %+v in answer to %+v, behind %v", r.cfg.Origin, part, p, covered)
+			}
+			covered[part.Origin] = part.To
+			r.w.counts["markers"]++
+			continue
+		}
+		e, err := ParseEntry(part.Body)
+		require.NoError(r.w, err)
+		for ; r.log[at].entry.Version() != e.Version(); at++ {
+			if before := r.log[at].entry; before.Seq > covered[before.Origin] && !slices.Contains(p.Stopped, before.Origin) {
+				r.w.Fatalf("%v: %v/%d is not marked in front of %v/%d", r.cfg.Origin, before.Origin, before.Seq, e.Origin, e.Seq)
+			}
+		}
+		if e.Seq != covered[e.Origin]+1 || e.Origin.Region != p.To && !slices.Contains(p.Relay, e.Origin) {
+			r.w.Fatalf("%v: body of %v/%d in answer to %+v, behind %v", r.cfg.Origin, e.Origin, e.Seq, p, covered)
+		}
+		covered[e.Origin] = e.Seq
+		traffic.Entries++
+		traffic.Bytes += int64(len(part.Body))
+		if e.Origin.Region != p.To {
+			r.w.counts["relayed"]++
+			traffic.Relayed++
+		}
+	}
+	require.Equal(r.w, traffic, ship.Traffic)
 }
 
 // deliver hands an answer to the engine, which may be an old one.
-func (r *region) deliver(bodies [][]byte) {
+func (r *region) deliver(from *region, parts []Part) {
 	r.w.counts["deliver"]++
-	staged := r.e.staged.Clone()
-	for _, b := range bodies {
-		e, err := ParseEntry(b)
-		require.NoError(r.w, err)
-		if e.Seq > staged[e.Origin] {
-			staged[e.Origin] = e.Seq
-			r.clock = max(r.clock, e.Time) // the clocks are within the skew that is allowed
-		}
-	}
 	// An answer starts where the durable vector ended, which never goes back: however late
 	// it comes, there is no gap.
-	d, err := r.e.Deliver(r.wall(), bodies)
+	r.takes(from, parts, func() (Delivered, error) { return r.e.Deliver(r.wall(), from.cfg.Origin.Region, parts) })
+}
+
+func (r *region) resume(from *region) {
+	rest := r.e.peer(from.cfg.Origin.Region).rest
+	if len(rest) > 0 {
+		r.w.counts["resume"]++
+	}
+	r.takes(from, rest, func() (Delivered, error) { return r.e.Resume(r.wall(), from.cfg.Origin.Region) })
+}
+
+// takes holds what the engine takes of the parts against what it is to take.
+func (r *region) takes(from *region, parts []Part, take func() (Delivered, error)) {
+	staged, want := r.e.staged.Clone(), make(fieldwise.Vector)
+	rest := 0
+	for i, part := range parts {
+		at, seq := part.Origin, part.To
+		if part.Body != nil {
+			e, err := ParseEntry(part.Body)
+			require.NoError(r.w, err)
+			at, seq = e.Origin, e.Seq
+			if e.Seq > staged[e.Origin] {
+				staged[e.Origin] = e.Seq
+				r.clock = max(r.clock, e.Time) // the clocks are within the skew that is allowed
+			}
+		} else if seq > staged[at] {
+			r.w.counts["waits"]++
+			rest = len(parts) - i
+			break
+		}
+		want[at] = max(want[at], seq)
+	}
+	d, err := take()
 	require.NoError(r.w, err)
-	if len(d.Alarms) > 0 || !staged.Covers(d.Want) || !maps.Equal(staged, r.e.staged) {
-		r.w.Fatalf("%v: delivered %+v, staged %v, want %v", r.cfg.Origin, d, r.e.staged, staged)
+	p := r.e.peer(from.cfg.Origin.Region)
+	if len(d.Alarms) > 0 || !maps.Equal(want, d.Want) || !maps.Equal(staged, r.e.staged) || len(p.rest) != rest {
+		r.w.Fatalf("%v: delivered %+v, staged %v, %d parts wait; want %v, %v, %d", r.cfg.Origin, d, r.e.staged, len(p.rest), want, staged, rest)
+	}
+	if !p.want.Covers(want) {
+		r.w.Fatalf("%v: %v asks %v again when %v is durable, took %v", r.cfg.Origin, r.cfg.Origin, from.cfg.Origin, p.want, want)
 	}
 }
 
@@ -724,24 +813,7 @@ func (w *world) heal() {
 		}
 		r.flush()
 	}
-	for range w.regions { // a line of regions would need as many rounds as it is long
-		for _, r := range w.regions {
-			for _, p := range r.peers {
-				for rounds := 0; ; rounds++ {
-					if rounds > len(p.log)+1 {
-						w.Fatalf("%v asks %v again and again: %v", r.cfg.Origin, p.cfg.Origin, r.e.NextPull())
-					}
-					pull := r.e.NextPull()
-					bodies := p.serve(&pull, 7)
-					if len(bodies) == 0 {
-						break
-					}
-					r.deliver(bodies)
-					r.flush()
-				}
-			}
-		}
-	}
+	w.converge()
 	for _, r := range w.regions {
 		r.check()
 		for _, name := range worldDomains {
@@ -767,6 +839,57 @@ func (w *world) heal() {
 		}
 	}
 	w.checkSurvival()
+}
+
+// converge lets everybody ask as soon as they are ready, over the links that work, which are
+// enough to reach everybody.
+func (w *world) converge() {
+	for i, r := range w.regions {
+		if next := w.regions[(i+1)%len(w.regions)].cfg.Origin.Region; !r.e.linked(next) {
+			r.e.Link(next)
+		}
+	}
+	total := 0
+	for _, r := range w.regions {
+		total += len(r.log)
+	}
+	for idle := 0; idle < 2; {
+		idle++
+		for _, r := range w.regions {
+			for _, p := range r.peers {
+				if !r.e.linked(p.cfg.Origin.Region) {
+					continue
+				}
+				r.resume(p)
+				r.flush()
+				for rounds := 0; ; rounds++ {
+					if rounds > total+len(w.regions) {
+						w.Fatalf("%v asks %v again and again: %v", r.cfg.Origin, p.cfg.Origin, r.asks(p.host))
+					}
+					if ok, _ := r.e.Ready(r.now, p.cfg.Origin.Region); !ok {
+						break
+					}
+					pull := r.asks(p.host)
+					parts := p.serve(&pull, 7)
+					if len(parts) == 0 {
+						break
+					}
+					idle = 0
+					r.deliver(p, parts)
+					r.flush()
+				}
+			}
+		}
+		w.later(DefaultRelayAfter) // for what comes from neither its region nor a relay
+	}
+}
+
+// later lets time pass.
+func (w *world) later(d time.Duration) {
+	w.now = w.now.Add(d)
+	for _, r := range w.regions {
+		r.now = w.now
+	}
 }
 
 func (r *region) flush() {

@@ -157,7 +157,7 @@ func TestAFailureThrowsAwayEntriesOfPeersWhichThenComeAgain(t *testing.T) {
 	b.e.Failed()
 	requireVector(t, b.e, "b#7:1")
 	require.Equal(t, "b1", b.read("notes", "k"))
-	require.NotContains(t, b.e.NextPull().Vector, originOf("a"))
+	require.NotContains(t, b.asks(a).Vector, originOf("a"))
 	b.sync(a)
 	require.Equal(t, "a1|b1", b.read("notes", "k"))
 	require.Equal(t, []string{"k: a1 < b1"}, b.reports(), "and the conflict is reported once")
@@ -215,7 +215,7 @@ func TestLimitsOfAWriteAreCheckedBeforeAnythingIsStaged(t *testing.T) {
 
 	// A join took the record over the limit: it stays readable, and only a write that
 	// does not make it larger is taken.
-	_, err := h.e.Deliver(h.now, [][]byte{body("b", 1, "tokens", "k", "abcdefgh;")})
+	_, err := h.e.Deliver(h.now, "p", bodies(body("b", 1, "tokens", "k", "abcdefgh;")))
 	require.NoError(t, err)
 	require.ErrorIs(t, stage("z;", ""), fieldwise.ErrLimit)
 	require.NoError(t, stage("abcdefgh;", ""))
@@ -300,7 +300,7 @@ func TestDeltasAndStatesAreNotShared(t *testing.T) {
 	require.NoError(t, err)
 	delta[0] = '9'
 	in := body("b", 1, "tokens-held", "k", "1;")
-	_, err = h.e.Deliver(h.now, [][]byte{in})
+	_, err = h.e.Deliver(h.now, "p", bodies(in))
 	require.NoError(t, err)
 	for i := range in {
 		in[i] = 0xee

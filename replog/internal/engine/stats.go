@@ -42,6 +42,8 @@ type PeerStats struct {
 	Region fieldwise.Region
 	Acked  fieldwise.Vector
 	Lag    []Lag // by origin; origins without lag are left out
+
+	Sent, Received Traffic
 }
 
 // Stats returns the counters as of now.
@@ -62,7 +64,9 @@ func (e *Engine) Stats(now time.Time) Stats {
 	}
 	slices.SortFunc(s.Domains, func(a, b DomainStats) int { return cmp.Compare(a.Name, b.Name) })
 	for region, p := range e.peers {
-		s.Peers = append(s.Peers, PeerStats{Region: region, Acked: p.acked.Clone(), Lag: e.lag(now, p.acked)})
+		s.Peers = append(s.Peers, PeerStats{
+			Region: region, Acked: p.acked.Clone(), Lag: e.lag(now, p.acked), Sent: p.sent, Received: p.received,
+		})
 	}
 	slices.SortFunc(s.Peers, func(a, b PeerStats) int { return cmp.Compare(a.Region, b.Region) })
 	return s

@@ -8,23 +8,39 @@ import (
 	"github.com/fieldwise/fieldwise"
 )
 
-// Pull is what a replica asks of a peer: everything that its vector does not cover.
-// Asking acknowledges what the vector covers, since a vector counts what is durable.
+// Pull is what a replica asks of a peer: everything that its vector does not cover, with the
+// bodies of the peer's own region and of the origins that it is to relay. What else there is
+// comes from its own region, and is marked in the answer. Asking acknowledges what the vector
+// covers, since a vector counts what is durable.
 type Pull struct {
 	From    fieldwise.Origin
+	To      fieldwise.Region
 	Vector  fieldwise.Vector
+	Relay   []fieldwise.Origin // of other regions, whose bodies are to be sent too
 	Stopped []fieldwise.Origin // what to leave out: it could not be applied here
 	Mergers map[string]string  // name of the merger by domain, where one is known
 }
 
 // peer is what is known of another region's replica.
 type peer struct {
-	acked fieldwise.Vector
+	acked fieldwise.Vector // nil: it never asked
+	links int              // over which it is pulled from
+
+	// What came from it and waits: rest begins with a marker that is not covered.
+	rest  []Part
+	want  fieldwise.Vector // to be durable before it is asked again
+	since time.Time        // since when the marker waits and nothing that it waits for came in
+	level fieldwise.Seq    // how much of that was here then
+
+	sent, received Traffic
 }
 
-// NextPull returns the request that this replica makes of its peers now.
-func (e *Engine) NextPull() Pull {
-	p := Pull{From: e.cfg.Origin, Vector: e.vector.Clone(), Mergers: make(map[string]string)}
+// NextPull returns the request that this replica makes of a region now. What came from it and
+// waits is dropped: it comes again, behind what it waited for. See Ready for when to ask, and
+// for the time.
+func (e *Engine) NextPull(at time.Time, to fieldwise.Region) Pull {
+	p := Pull{From: e.cfg.Origin, To: to, Vector: e.vector.Clone(), Relay: e.relayed(at, to), Mergers: make(map[string]string)}
+	e.peer(to).rest, e.peer(to).want = nil, nil
 	for o := range e.stopped {
 		p.Stopped = append(p.Stopped, o)
 	}
@@ -55,6 +71,9 @@ func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
 	if p.From.Region == e.cfg.Origin.Region {
 		return 0, false, false, fmt.Errorf("replog: a peer names itself %v, which is this region; give each region a name of its own", p.From)
 	}
+	if p.To != e.cfg.Origin.Region {
+		return 0, false, false, fmt.Errorf("replog: %v asks for region %q, this is %v", p.From, p.To, e.cfg.Origin)
+	}
 	for name, d := range e.domains {
 		if ours, theirs := d.mergerName(), p.Mergers[name]; ours != "" && theirs != "" && ours != theirs {
 			return 0, false, false, fmt.Errorf("%w: %q is %q here and %q in %s", fieldwise.ErrMergerMismatch, name, ours, theirs, p.From.Region)
@@ -63,11 +82,7 @@ func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
 	if have, want := e.vector[e.cfg.Origin], p.Vector[e.cfg.Origin]; want > have {
 		return 0, false, false, fmt.Errorf("%w: %v ends at %d here, %s has it up to %d", ErrLogRegressed, e.cfg.Origin, have, p.From.Region, want)
 	}
-	known := e.peers[p.From.Region]
-	if known == nil {
-		known = &peer{}
-		e.peers[p.From.Region] = known
-	}
+	known := e.peer(p.From.Region)
 	advanced = !known.acked.Covers(p.Vector)
 	known.acked = maps.Clone(p.Vector)
 	for o, seq := range e.vector {
@@ -90,33 +105,72 @@ func leaveOut(stopped []fieldwise.Origin, o fieldwise.Origin) bool {
 	return false
 }
 
-// Lacks reports whether the peer that made the request is to be sent the entry.
-func (p *Pull) Lacks(e *Entry) bool {
+// lacks reports whether the peer that made the request is to be told of the entry.
+func (p *Pull) lacks(e *Entry) bool {
 	return e.Seq > p.Vector[e.Origin] && !leaveOut(p.Stopped, e.Origin)
 }
 
 // Delivered is what became of entries from a peer.
 type Delivered struct {
-	Want   fieldwise.Vector // covered once all that was taken is durable
+	Want   fieldwise.Vector // covered once all that was taken since the last request is durable
 	Alarms []error          // origins that were stopped, timestamps from the future
 }
 
-// Deliver stages entries that came from a peer, in the order in which the peer's log
-// has them. What is here already is passed over. An entry that cannot be applied stops
-// its origin here by name, with everything of that origin behind it, and the others
-// flow on. What was taken before an error stays staged.
-func (e *Engine) Deliver(now time.Time, bodies [][]byte) (Delivered, error) {
+// Deliver stages what came from a region, in the order of its log, up to the first marker
+// that what is staged here does not cover; the rest waits for Resume. What is here already is
+// passed over. An entry that cannot be applied stops its origin here by name, with everything
+// of that origin behind it, and the others flow on. What was taken before an error stays
+// staged, and what is behind it is dropped.
+func (e *Engine) Deliver(now time.Time, from fieldwise.Region, parts []Part) (Delivered, error) {
+	received := &e.peer(from).received
+	for _, part := range parts {
+		if part.Body != nil {
+			received.Entries++
+			received.Bytes += int64(len(part.Body))
+		}
+	}
+	return e.take(now, from, parts)
+}
+
+func (e *Engine) take(now time.Time, from fieldwise.Region, parts []Part) (Delivered, error) {
 	e.now = now
+	p := e.peer(from)
+	p.rest = nil
+	if p.want == nil {
+		p.want = make(fieldwise.Vector)
+	}
 	d := Delivered{Want: make(fieldwise.Vector)}
-	for _, body := range bodies {
-		entry, err := ParseEntry(body)
+	defer func() {
+		for o, seq := range d.Want {
+			p.want[o] = max(p.want[o], seq)
+		}
+	}()
+	for i, part := range parts {
+		if part.Body == nil {
+			waits, err := e.takeMarker(part)
+			if waits {
+				p.rest = parts[i:]
+			}
+			if waits || err != nil {
+				return d, err
+			}
+			if e.stopped[part.Origin] == nil {
+				d.Want[part.Origin] = max(d.Want[part.Origin], part.To)
+			}
+			continue
+		}
+		entry, err := ParseEntry(part.Body)
 		if err != nil {
 			return d, err
+		}
+		if entry.Origin.Region != from {
+			p.received.Relayed++
 		}
 		if e.stopped[entry.Origin] != nil {
 			continue
 		}
 		if entry.Seq <= e.staged[entry.Origin] {
+			p.received.Duplicates++
 			d.Want[entry.Origin] = max(d.Want[entry.Origin], entry.Seq)
 			continue
 		}
@@ -137,7 +191,11 @@ func (e *Engine) Deliver(now time.Time, bodies [][]byte) (Delivered, error) {
 			d.Alarms = append(d.Alarms, fmt.Errorf("%v/%d: %w", entry.Origin, entry.Seq, err))
 		}
 		d.Want[entry.Origin] = entry.Seq
+		if entry.Origin.Region == from {
+			delete(e.relays, entry.Origin) // its region sends again what nobody else had sent
+		}
 	}
+	p.since = time.Time{}
 	return d, nil
 }
 

@@ -248,6 +248,7 @@ func (w *world) judge() {
 		for at := range r.reports {
 			reports[at] = true
 		}
+		w.judgeTraffic(r)
 	}
 	shown := make(map[string]*profile)
 	for _, m := range w.writes {
@@ -273,6 +274,28 @@ func (w *world) judge() {
 	w.countHits(shown, reports)
 	if w.counts["acknowledged"] == 0 && w.plan.Writes == 0 && w.phase > 5*time.Second && w.faults&(DiskErrors|FullDisks|PowerCuts|Kills|Stalls) == 0 {
 		w.fail("nothing was acknowledged: the history is empty")
+	}
+}
+
+// judgeTraffic holds what came to a region against what had to: where no link and no process
+// fails, each body comes once, from its own region.
+func (w *world) judgeTraffic(r *region) {
+	for _, p := range r.engine.Stats(r.wall()).Peers {
+		w.counts["bodies"] += int(p.Received.Entries)
+		w.counts["relayed"] += int(p.Received.Relayed)
+		w.counts["duplicates"] += int(p.Received.Duplicates)
+		if w.faults&^(Skews|Jumps|FarFuture) == 0 {
+			var own int64
+			for o, seq := range r.held {
+				if o.Region == p.Region {
+					own += int64(seq)
+				}
+			}
+			w.counts["bodies that come once"] += int(own)
+			if p.Received.Entries != own || p.Received.Duplicates != 0 || p.Received.Relayed != 0 {
+				w.fail("nothing failed, and %s sent %s not each of its %d entries once: %+v", p.Region, r.name, own, p.Received)
+			}
+		}
 	}
 }
 

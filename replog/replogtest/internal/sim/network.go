@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"errors"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 type direction struct {
 	w        *world
 	to, from *region
+	dead     bool             // nothing gets through
 	cut      [2]time.Duration // until then no request, and no answer, gets through
 	asked    time.Duration    // when the request that is under way was made
 	asking   bool
@@ -21,7 +21,8 @@ type direction struct {
 
 // link lets one region pull from another.
 func (w *world) link(to, from *region) {
-	d := &direction{w: w, to: to, from: from}
+	d := &direction{w: w, to: to, from: from, dead: w.dead[pairOf(to, from)]}
+	to.links = append(to.links, d)
 	if w.faults&Partitions != 0 {
 		w.every(Partitions, func() {
 			way := w.strikes.IntN(2)
@@ -33,13 +34,73 @@ func (w *world) link(to, from *region) {
 	w.after(spread(w.network, 20*time.Millisecond), d.tick)
 }
 
-// tick asks for more now and then.
+// pair is two regions, in their order.
+type pair [2]*region
+
+func pairOf(a, b *region) pair {
+	if a.name > b.name {
+		a, b = b, a
+	}
+	return pair{a, b}
+}
+
+// killLinks draws links that are dead, but for those that connect all regions.
+func (w *world) killLinks() {
+	rng := w.plan.stream("dead links")
+	w.deadForGood, w.deadIsKnown = rng.IntN(2) == 0, rng.IntN(3) == 0
+	group := make(map[*region]int) // of regions that are connected
+	for i, r := range w.regions {
+		group[r] = i
+	}
+	var pairs []pair
+	for i, r := range w.regions {
+		for _, other := range w.regions[:i] {
+			pairs = append(pairs, pairOf(r, other))
+		}
+	}
+	rng.Shuffle(len(pairs), func(i, j int) { pairs[i], pairs[j] = pairs[j], pairs[i] })
+	for _, p := range pairs {
+		if to, from := group[p[0]], group[p[1]]; to != from {
+			for r, g := range group {
+				if g == from {
+					group[r] = to
+				}
+			}
+		} else if rng.IntN(2) == 0 {
+			w.dead[p] = true
+			w.counts["dead links"]++
+			w.tell("the link of %s and %s is dead, known: %v", p[0].name, p[1].name, w.deadIsKnown)
+		}
+	}
+}
+
+// known reports whether the host does not even try the link.
+func (d *direction) known() bool { return d.dead && d.w.deadIsKnown }
+
+// heal brings the link up, unless it is dead for good.
+func (d *direction) heal() {
+	if d.dead && !d.w.deadForGood {
+		if d.known() && d.to.up {
+			d.to.engine.Link(d.from.name)
+		}
+		d.dead = false
+	}
+}
+
+// tick goes on with what came, and asks for more, now and then.
 func (d *direction) tick() {
 	const retry = time.Second
-	if d.to.up && d.to.stalled <= d.w.now && (!d.asking || d.w.now-d.asked > retry) {
-		d.asking, d.asked = true, d.w.now
-		request := d.to.engine.NextPull()
-		d.send(0, d.from, func() { d.serve(request) })
+	if d.to.up && d.to.stalled <= d.w.now && !d.known() && (!d.asking || d.w.now-d.asked > retry) {
+		d.take(d.to.engine.Resume(d.to.wall(), d.from.name))
+		now := epoch.Add(d.w.now)
+		if ok, _ := d.to.engine.Ready(now, d.from.name); ok {
+			d.asking, d.asked = true, d.w.now
+			request := d.to.engine.NextPull(now, d.from.name)
+			if len(request.Relay) > 0 {
+				d.w.counts["asked to relay"]++
+			}
+			d.send(0, d.from, func() { d.serve(request) })
+		}
 	}
 	d.w.after(spread(d.w.network, 20*time.Millisecond), d.tick)
 }
@@ -64,7 +125,7 @@ func (d *direction) send(way int, to *region, arrive func()) {
 			w.counts["delayed"]++
 			delay += time.Duration(w.network.Int64N(int64(3 * time.Second)))
 		}
-		if d.cut[way] > w.now && !w.healing {
+		if d.dead || d.cut[way] > w.now && !w.healing {
 			w.counts["cut off"]++
 			continue
 		}
@@ -86,17 +147,15 @@ func (d *direction) serve(request engine.Pull) {
 	if err != nil {
 		d.w.fail("%s does not serve %s: %v", r.name, request.From.Region, err)
 	}
-	var bodies [][]byte
+	ship := request.Ship()
 	if ok {
 		for f, err := range r.log.Frames(wal.Position(frame)) {
-			if f.Position >= r.end || len(bodies) >= d.w.ship {
+			if f.Position >= r.end || len(ship.Parts) >= d.w.ship {
 				break
 			}
 			if err == nil {
 				err = engine.Entries(f.Payload, func(e engine.Entry, body []byte) error {
-					if request.Lacks(&e) {
-						bodies = append(bodies, bytes.Clone(body))
-					}
+					ship.Add(&e, body)
 					return nil
 				})
 			}
@@ -105,23 +164,29 @@ func (d *direction) serve(request engine.Pull) {
 					d.w.fail("%s cannot read its log: %v", r.name, err)
 				}
 				d.w.counts["failed reads"]++
-				bodies = nil
+				ship = request.Ship()
 				break
 			}
 		}
 	}
-	d.send(1, d.to, func() { d.deliver(request, bodies) })
+	r.engine.Sent(d.to.name, ship.Traffic)
+	d.send(1, d.to, func() { d.deliver(request, ship.Parts) })
 }
 
 // deliver stages what a peer sent.
-func (d *direction) deliver(request engine.Pull, bodies [][]byte) {
+func (d *direction) deliver(request engine.Pull, parts []engine.Part) {
 	r := d.to
 	d.asking = false
-	if len(bodies) == 0 || !r.engine.Current(&request) {
+	if len(parts) == 0 || !r.engine.Current(&request) {
 		return
 	}
-	d.w.counts["delivered"] += len(bodies)
-	done, err := r.engine.Deliver(r.wall(), bodies)
+	d.w.counts["delivered"] += len(parts)
+	d.take(r.engine.Deliver(r.wall(), d.from.name, parts))
+}
+
+// take goes on with what was just taken of what a peer sent.
+func (d *direction) take(done engine.Delivered, err error) {
+	r := d.to
 	if err != nil {
 		d.w.fail("%s cannot take what %s sent: %v", r.name, d.from.name, err)
 	}
@@ -134,5 +199,7 @@ func (d *direction) deliver(request engine.Pull, bodies [][]byte) {
 	for o, seq := range done.Want {
 		r.staged[o] = max(r.staged[o], seq)
 	}
-	r.kick()
+	if len(done.Want) > 0 {
+		r.kick()
+	}
 }

@@ -26,12 +26,13 @@ const (
 	Skews                         // of clocks, by a constant
 	Jumps                         // of clocks, there and back
 	FarFuture                     // a clock that is in 2099 for a while
+	DeadLinks                     // between pairs of regions that others connect, from the beginning
 
 	allFaults = 1<<iota - 1
 )
 
 var faultNames = [...]string{
-	"loss", "repeats", "delays", "partitions", "stalls", "kills", "powercuts", "diskerrors", "fulldisks", "skews", "jumps", "farfuture",
+	"loss", "repeats", "delays", "partitions", "stalls", "kills", "powercuts", "diskerrors", "fulldisks", "skews", "jumps", "farfuture", "deadlinks",
 }
 
 // String lists the kinds by name, separated by commas.

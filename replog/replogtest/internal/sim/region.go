@@ -26,6 +26,7 @@ type region struct {
 	log     *wal.Log
 	engine  *engine.Engine
 	domain  *fieldmerge.Domain[profile]
+	links   []*direction // that it pulls over
 
 	life       int // counts restarts: what was begun in an earlier one is void
 	up         bool
@@ -118,6 +119,11 @@ func (r *region) open() {
 		r.w.counts["torn tails"]++
 	}
 	r.engine = engine.New(engine.Config{Origin: r.origin, OpenFrom: 64})
+	for _, d := range r.links {
+		if !d.known() {
+			r.engine.Link(d.from.name)
+		}
+	}
 	has := make(fieldwise.Vector)
 	for frame, err := range log.Frames(0) {
 		if err == nil {
@@ -171,6 +177,9 @@ func (r *region) restart(machine *disk.Mem, after time.Duration) {
 func (r *region) heal() {
 	r.stalled, r.offset = 0, 0
 	r.faults.Fail(0, disk.Failure{})
+	for _, d := range r.links {
+		d.heal()
+	}
 }
 
 // kick lets the region write what is staged, one batch at a time.

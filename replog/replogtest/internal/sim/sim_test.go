@@ -83,8 +83,8 @@ func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
 		return
 	}
 	for _, what := range []string{
-		"acknowledged", "add", "batches", "city", "clock jumps", "clocks in 2099", "create", "cut off", "cut off starts", "delayed", "delete", "delivered",
-		"disk failures", "failed batches", "hit", "kills", "lang", "lost", "name", "partitions", "poisoned", "power cuts",
+		"acknowledged", "add", "asked to relay", "batches", "bodies that come once", "city", "clock jumps", "clocks in 2099", "create", "cut off", "cut off starts", "dead links", "delayed", "delete", "delivered",
+		"disk failures", "failed batches", "hit", "kills", "lang", "lost", "name", "partitions", "poisoned", "power cuts", "relayed",
 		"remove", "repeated", "reports", "skew alarms", "stalls",
 	} {
 		require.NotZero(t, counts[what], "no history had %q: the test has gone blind there", what)
@@ -115,4 +115,25 @@ func TestFaultsAreNamed(t *testing.T) {
 	require.ErrorContains(t, f.Set("rain"), "unknown kind of fault")
 	require.Equal(t, "go test ./replog/replogtest/internal/sim -run TestSeed -v -sim.seed=7 -sim.without=loss -sim.writes=3",
 		Plan{Seed: 7, Without: Loss, Writes: 3}.Command())
+}
+
+// Without failures each body crosses a link to a region once, from the region that wrote it:
+// what a history with nothing but odd clocks holds at its end.
+func TestPropertyEachBodyComesOnceWhereNothingFails(t *testing.T) {
+	n := histories(t, 15, 300)
+	first := *seed
+	if first == 0 {
+		first = rand.Uint64() >> 16
+	}
+	t.Logf("seed: %d (repeat with -sim.seed)", first)
+	bodies := 0
+	for i := range n {
+		r := Run(Plan{Seed: first + uint64(i), Without: allFaults &^ (Skews | Jumps | FarFuture)}, false)
+		if r.Violation != "" {
+			t.Fatalf("%s\nrepeat with: %s", r.Violation, r.Command())
+		}
+		bodies += r.Counts["bodies that come once"]
+	}
+	t.Logf("bodies: %d", bodies)
+	require.Positive(t, bodies)
 }

@@ -38,6 +38,9 @@ type world struct {
 	regions []*region
 	healing bool // faults have stopped
 
+	dead                     map[pair]bool // links
+	deadForGood, deadIsKnown bool          // the faults do not end that; the hosts do not try them
+
 	model
 	trace  hash.Hash64
 	story  []string // nil: none is kept
@@ -49,7 +52,7 @@ type world struct {
 // Run plays a history. told says whether it is written down as a story.
 func Run(p Plan, told bool) (r *Report) {
 	w := &world{
-		conditions: p.conditions(), plan: p, model: newModel(), trace: fnv.New64a(), counts: make(map[string]int),
+		conditions: p.conditions(), plan: p, model: newModel(), dead: make(map[pair]bool), trace: fnv.New64a(), counts: make(map[string]int),
 		clients: p.stream("clients"), network: p.stream("network"), strikes: p.stream("strikes"),
 	}
 	if told {
@@ -82,14 +85,17 @@ func (w *world) play() {
 	for i := range w.conditions.regions {
 		w.addRegion(fieldwise.Region('a' + rune(i)))
 	}
+	if w.faults&DeadLinks != 0 {
+		w.killLinks()
+	}
 	for _, r := range w.regions {
-		r.start()
-		w.client(r)
 		for _, peer := range w.regions {
 			if peer != r {
 				w.link(r, peer)
 			}
 		}
+		r.start()
+		w.client(r)
 	}
 	w.strike()
 	w.after(w.phase, w.heal)

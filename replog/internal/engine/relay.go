@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/fieldwise/fieldwise"
+)
+
+// DefaultRelayAfter is how long a replica waits for an entry to come from its own region
+// before it asks another that has it.
+const DefaultRelayAfter = time.Second
+
+// Part is a piece of a shipment: the body of an entry, or, without one, a marker. A marker
+// stands for the entries From to To (both included) of an origin, whose bodies were left out:
+// what follows may be taken once those are here.
+type Part struct {
+	Body     []byte
+	Origin   fieldwise.Origin
+	From, To fieldwise.Seq
+}
+
+// Traffic counts entries that cross a link with their bodies.
+type Traffic struct {
+	Entries    int64
+	Bytes      int64 // of bodies
+	Relayed    int64 // entries of other regions than the one that sent them
+	Duplicates int64 // received entries that were here already
+}
+
+func (t *Traffic) add(o Traffic) {
+	t.Entries += o.Entries
+	t.Bytes += o.Bytes
+	t.Relayed += o.Relayed
+	t.Duplicates += o.Duplicates
+}
+
+// Shipment is the answer to a request: what the peer lacks, in the order of this log.
+// Pull.Ship makes one.
+type Shipment struct {
+	Parts   []Part
+	Traffic Traffic
+	Skipped int64 // bytes of the bodies that were left out
+
+	request *Pull
+}
+
+// Ship begins the answer to the request.
+func (p *Pull) Ship() *Shipment { return &Shipment{request: p} }
+
+// Add takes in the next entry of the log, which is passed over if the peer has it. Between
+// two bodies there is one marker an origin, whatever the order of what it stands for: all of
+// it has to be there before the body behind it.
+func (s *Shipment) Add(e *Entry, body []byte) {
+	p := s.request
+	if !p.lacks(e) {
+		return
+	}
+	if e.Origin.Region == p.To || slices.Contains(p.Relay, e.Origin) {
+		s.Parts = append(s.Parts, Part{Body: bytes.Clone(body)})
+		s.Traffic.Entries++
+		s.Traffic.Bytes += int64(len(body))
+		if e.Origin.Region != p.To {
+			s.Traffic.Relayed++
+		}
+		return
+	}
+	s.Skipped += int64(len(body))
+	for i := len(s.Parts) - 1; i >= 0 && s.Parts[i].Body == nil; i-- {
+		if s.Parts[i].Origin == e.Origin {
+			s.Parts[i].To = e.Seq
+			return
+		}
+	}
+	s.Parts = append(s.Parts, Part{Origin: e.Origin, From: e.Seq, To: e.Seq})
+}
+
+// relay says which peer is asked for the bodies of an origin, since its region does not send
+// them.
+type relay struct {
+	via   fieldwise.Region
+	since time.Time
+}
+
+// Link says that this replica pulls from the region: entries of the region are expected from
+// there. Each call is taken back by Unlink.
+func (e *Engine) Link(region fieldwise.Region) { e.peer(region).links++ }
+
+// Unlink says that the region is no longer pulled from, or does not answer: its entries are
+// asked of others at once.
+func (e *Engine) Unlink(region fieldwise.Region) {
+	p := e.peer(region)
+	if p.links--; p.links > 0 {
+		return
+	}
+	p.rest, p.want = nil, nil
+	for o, r := range e.relays {
+		if r.via == region {
+			delete(e.relays, o)
+		}
+	}
+}
+
+func (e *Engine) linked(region fieldwise.Region) bool {
+	p := e.peers[region]
+	return p != nil && p.links > 0
+}
+
+// peer returns what is known of a region, which it begins if needed.
+func (e *Engine) peer(region fieldwise.Region) *peer {
+	p := e.peers[region]
+	if p == nil {
+		p = &peer{}
+		e.peers[region] = p
+	}
+	return p
+}
+
+// Ready reports whether the region is to be asked for more: all that came from it is taken
+// and durable, or what came waits behind a marker for so long that the entries which the
+// marker stands for are to be asked for. If that is still to come, due says when; what came
+// is taken as far as possible by Resume before. The time is that of a clock that never jumps,
+// unlike those that make timestamps.
+//
+// A marker is waited for as long as entries that it stands for, or that others beside it stand
+// for, keep coming in: then their regions are well, and have more to send.
+func (e *Engine) Ready(at time.Time, from fieldwise.Region) (ok bool, due time.Time) {
+	p := e.peer(from)
+	if !e.vector.Covers(p.want) {
+		return false, time.Time{}
+	}
+	if len(p.rest) == 0 {
+		return true, time.Time{}
+	}
+	var level fieldwise.Seq
+	for o := range e.waitsFor(p) {
+		level += e.staged[o] + 1
+	}
+	if p.since.IsZero() || p.level != level {
+		p.level, p.since = level, at
+	}
+	for o := range e.waitsFor(p) {
+		if t := e.relayAt(from, o); due.IsZero() || t.Before(due) {
+			due = t
+		}
+	}
+	return !due.IsZero() && !at.Before(due), due
+}
+
+// waitsFor yields the origins that stand, with entries that are not here, in front of the
+// first body that came from the peer and waits.
+func (e *Engine) waitsFor(p *peer) iter.Seq[fieldwise.Origin] {
+	return func(yield func(fieldwise.Origin) bool) {
+		for _, part := range p.rest {
+			if part.Body != nil || !e.covers(part) && !yield(part.Origin) {
+				return
+			}
+		}
+	}
+}
+
+// covers reports whether what is behind the marker may be taken. An origin that is stopped
+// here stops nobody else.
+func (e *Engine) covers(marker Part) bool {
+	return marker.To <= e.staged[marker.Origin] || e.stopped[marker.Origin] != nil
+}
+
+// relayAt is when the region is to be asked for the bodies of an origin that what came from
+// it waits for.
+func (e *Engine) relayAt(from fieldwise.Region, o fieldwise.Origin) time.Time {
+	since := e.peer(from).since
+	r, relayed := e.relays[o]
+	switch {
+	case relayed && r.via == from:
+		return since // what came answers an older request
+	case relayed && r.since.After(since): // one relay at a time, as long as it brings something
+		since = r.since
+	case !relayed && !e.linked(o.Region):
+		return since
+	}
+	return since.Add(e.cfg.RelayAfter)
+}
+
+// relayed lists the origins whose bodies the region is asked for, after those have been added
+// that are due.
+func (e *Engine) relayed(at time.Time, from fieldwise.Region) []fieldwise.Origin {
+	if ok, _ := e.Ready(at, from); ok {
+		for o := range e.waitsFor(e.peer(from)) {
+			if !at.Before(e.relayAt(from, o)) {
+				e.relays[o] = relay{via: from, since: at}
+			}
+		}
+	}
+	var all []fieldwise.Origin
+	for o, r := range e.relays {
+		if r.via == from {
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, fieldwise.Origin.Compare)
+	return all
+}
+
+// Resume goes on with what came from the region and waits behind markers, as far as they are
+// covered by now.
+func (e *Engine) Resume(now time.Time, from fieldwise.Region) (Delivered, error) {
+	return e.take(now, from, e.peer(from).rest)
+}
+
+// Waits reports whether anything that came waits behind a marker: the host lets it resume
+// when more is staged.
+func (e *Engine) Waits() bool {
+	for _, p := range e.peers {
+		if len(p.rest) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Sent counts what is sent to the region.
+func (e *Engine) Sent(to fieldwise.Region, t Traffic) { e.peer(to).sent.add(t) }
+
+// takeMarker holds a marker against what is staged, and reports whether what is behind it
+// waits.
+func (e *Engine) takeMarker(m Part) (waits bool, err error) {
+	have := e.staged[m.Origin]
+	switch {
+	case m.From == 0 || m.To < m.From:
+		return false, fmt.Errorf("%w: marker of %v from %d to %d", fieldwise.ErrMalformed, m.Origin, m.From, m.To)
+	case e.covers(m):
+		return false, nil
+	case m.Origin == e.cfg.Origin:
+		return false, fmt.Errorf("%w: %v ends at %d here, a peer has %d", ErrLogRegressed, m.Origin, have, m.To)
+	case m.From > have+1:
+		return false, fmt.Errorf("%w: entries of %v from %d on are left out where %d is next", ErrGap, m.Origin, m.From, have+1)
+	}
+	return true, nil
+}
