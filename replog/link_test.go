@@ -609,3 +609,123 @@ func TestStatsCountWhatIsThere(t *testing.T) {
 	}
 	require.Equal(t, a.Stats().Bytes, b.Stats().Bytes)
 }
+
+// linkAll links each with each.
+func linkAll(t *testing.T, nodes ...*node) map[[2]int]*Link {
+	links := make(map[[2]int]*Link)
+	for j := range nodes {
+		for i := range j {
+			links[[2]int{i, j}] = connect(t, nodes[i], nodes[j])
+		}
+	}
+	return links
+}
+
+// peerStats is what a node says of a peer.
+func peerStats(t *testing.T, n *node, region fieldwise.Region) PeerStats {
+	t.Helper()
+	for _, p := range n.Stats().Peers {
+		if p.Region == region {
+			return p
+		}
+	}
+	t.Fatalf("%s knows nothing of %s", n.Region(), region)
+	return PeerStats{}
+}
+
+func TestEachBodyCrossesALinkOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := []*node{newNode(t, "a"), newNode(t, "b"), newNode(t, "c"), newNode(t, "d")}
+		linkAll(t, nodes...)
+		synctest.Wait() // what is written before a link is there is relayed
+		var writers sync.WaitGroup
+		for _, n := range nodes {
+			writers.Go(func() {
+				for i := range 50 {
+					_, _ = n.tokens.Write(ctx, "k", token(fmt.Sprint(n.Region(), i)))
+				}
+			})
+		}
+		writers.Wait()
+		settle(t, nodes...)
+		synctest.Wait()
+		for _, n := range nodes {
+			for _, peer := range nodes {
+				if peer == n {
+					continue
+				}
+				received, sent := peerStats(t, n, peer.Region()).Received, peerStats(t, peer, n.Region()).Sent
+				require.Equal(t, Traffic{Entries: 50, Bytes: received.Bytes}, received, "%s from %s", n.Region(), peer.Region())
+				require.Equal(t, received, sent)
+			}
+		}
+	})
+}
+
+// A link that is up and over which nothing comes is one of a peer that hangs.
+func TestALinkThatHangsHealsThroughAThirdRegion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, c := newNode(t, "a"), newNode(t, "b"), newNode(t, "c")
+		connect(t, a, c)
+		connect(t, b, c)
+		b.setLinked("a", true)
+		began := time.Now()
+		r := a.write(t, a.tokens, "k", token("1"))
+		require.NoError(t, b.WaitApplied(ctx, r))
+		require.Equal(t, DefaultRelayAfter, time.Since(began))
+		r = a.write(t, a.tokens, "k", token("2"))
+		require.NoError(t, b.WaitApplied(ctx, r))
+		require.Equal(t, DefaultRelayAfter, time.Since(began), "who relays goes on")
+		require.EqualValues(t, 2, peerStats(t, b, "c").Received.Relayed)
+		require.Zero(t, peerStats(t, b, "c").Received.Duplicates)
+		require.Equal(t, peerStats(t, b, "c").Received, peerStats(t, c, "b").Sent)
+	})
+}
+
+func TestALinkThatIsCutHealsThroughAThirdRegionAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := []*node{newNode(t, "a"), newNode(t, "b"), newNode(t, "c"), newNode(t, "d")}
+		links := linkAll(t, nodes...)
+		synctest.Wait()
+		a, b := nodes[0], nodes[1]
+		require.NoError(t, b.WaitApplied(ctx, a.write(t, a.tokens, "k", token("1"))))
+		ab := links[[2]int{0, 1}]
+		ab.Cut()
+		began := time.Now()
+		for i := range 5 {
+			require.NoError(t, b.WaitApplied(ctx, a.write(t, a.tokens, "k", token(fmt.Sprint("cut", i)))))
+		}
+		require.Equal(t, began, time.Now())
+		synctest.Wait()
+		relayed := func() int64 {
+			return peerStats(t, b, "c").Received.Relayed + peerStats(t, b, "d").Received.Relayed
+		}
+		require.EqualValues(t, 5, relayed(), "by one of them")
+		ab.Heal()
+		synctest.Wait()
+		for i := range 5 {
+			require.NoError(t, b.WaitApplied(ctx, a.write(t, a.tokens, "k", token(fmt.Sprint("up", i)))))
+			synctest.Wait()
+		}
+		require.LessOrEqual(t, relayed(), int64(6), "one may be under way when the region sends again")
+		require.Equal(t, began, time.Now())
+	})
+}
+
+func TestRelayAfterIsConfigured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, c := newNode(t, "a"), newNode(t, "c")
+		r, err := Open(ctx, Config{Region: "b", Dir: "data", fs: disk.NewMem(), RelayAfter: time.Minute})
+		require.NoError(t, err)
+		defer r.Close()
+		connect(t, a, c)
+		l, err := Connect(r, c.Replica)
+		require.NoError(t, err)
+		defer l.Close()
+		r.setLinked("a", true)
+		began := time.Now()
+		require.NoError(t, r.WaitApplied(ctx, a.write(t, a.tokens, "k", token("1"))))
+		require.Equal(t, time.Minute, time.Since(began))
+	})
+	require.ErrorContains(t, (&Config{Region: "a", Dir: "x", RelayAfter: -1}).Validate(), "Config.RelayAfter is -1ns; it cannot be negative")
+}

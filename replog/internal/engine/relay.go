@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -86,8 +87,11 @@ type relay struct {
 }
 
 // Link says that this replica pulls from the region: entries of the region are expected from
-// there. Each call is taken back by Unlink.
-func (e *Engine) Link(region fieldwise.Region) { e.peer(region).links++ }
+// there, whoever relayed them up to now. Each call is taken back by Unlink.
+func (e *Engine) Link(region fieldwise.Region) {
+	e.peer(region).links++
+	maps.DeleteFunc(e.relays, func(o fieldwise.Origin, _ relay) bool { return o.Region == region })
+}
 
 // Unlink says that the region is no longer pulled from, or does not answer: its entries are
 // asked of others at once.
@@ -97,11 +101,7 @@ func (e *Engine) Unlink(region fieldwise.Region) {
 		return
 	}
 	p.rest, p.want = nil, nil
-	for o, r := range e.relays {
-		if r.via == region {
-			delete(e.relays, o)
-		}
-	}
+	maps.DeleteFunc(e.relays, func(_ fieldwise.Origin, r relay) bool { return r.via == region })
 }
 
 func (e *Engine) linked(region fieldwise.Region) bool {

@@ -165,7 +165,30 @@ func TestADeadLinkHealsThroughAThirdRegion(t *testing.T) {
 	require.EqualValues(t, 5, b.receivedFrom(a).Entries)
 	require.Equal(t, int64(6), b.received().Relayed)
 	require.Zero(t, b.received().Duplicates)
-	require.Zero(t, len(b.e.relays))
+	require.Empty(t, b.e.relays)
+}
+
+func TestARegionThatIsLinkedAgainIsNoLongerRelayed(t *testing.T) {
+	m := newMesh(t, 3)
+	a, b := m.hosts[0], m.hosts[1]
+	b.e.Unlink("a")
+	m.dead[[2]int{0, 1}] = true
+	a.write("tokens", "k", "1")
+	m.settle()
+	require.Len(t, b.e.relays, 1)
+	b.e.Link("c") // a second link to who relays changes nothing
+	b.e.Unlink("c")
+	require.Len(t, b.e.relays, 1)
+	delete(m.dead, [2]int{0, 1})
+	b.e.Link("a")
+	require.Empty(t, b.e.relays)
+	a.write("tokens", "k", "2")
+	m.step(2, 0)
+	m.step(1, 2) // where it is marked
+	requireVector(t, b.e, "a#7:1")
+	m.settle()
+	requireVector(t, b.e, "a#7:2")
+	require.EqualValues(t, 1, b.received().Relayed)
 }
 
 func TestALinkThatIsKnownToBeDeadIsNotWaitedFor(t *testing.T) {
