@@ -26,10 +26,10 @@
 //
 // What waits behind a marker is kept, an answer a peer, and goes on when more is staged
 // (Resume). An entry that does not come is asked of the peer that marked it (Ready, NextPull):
-// at once where its region is not linked, and where it is, when nothing that the marker stands
-// for came in for RelayAfter. One peer relays an origin at a time; it is replaced when it
-// brings nothing for as long, and the relay ends when the region itself sends something new
-// again. So a link that is dead, or a region that lost entries of its own, heals through
+// when nothing that the marker stands for came in for RelayAfter, or at once where its region
+// is not linked and nobody else relays. One peer relays an origin at a time, and as a rule
+// one relays them all; it is replaced when it brings nothing for as long, and the relay ends
+// when the region itself sends something new again. So a link that is dead, or a region that lost entries of its own, heals through
 // others by one rule, and nothing is skipped unseen.
 //
 // A marker of an origin that is stopped here counts as covered, or one entry that cannot be

@@ -71,7 +71,7 @@ type Engine struct {
 	stopped map[fieldwise.Origin]error
 	skewed  uint64 // timestamps that were too far ahead
 	peers   map[fieldwise.Region]*peer
-	relays  map[fieldwise.Origin]relay
+	relays  relays
 }
 
 // place is where the log keeps an entry and what stands before it.
@@ -104,7 +104,7 @@ func New(cfg Config) *Engine {
 		staged:  make(fieldwise.Vector),
 		stopped: make(map[fieldwise.Origin]error),
 		peers:   make(map[fieldwise.Region]*peer),
-		relays:  make(map[fieldwise.Origin]relay),
+		relays:  relays{via: make(map[fieldwise.Origin]fieldwise.Region)},
 	}
 	e.clock = fieldwise.NewClock(func() time.Time { return e.now }, cfg.MaxSkew)
 	e.filling = e.newBatch()

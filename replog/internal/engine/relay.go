@@ -79,18 +79,39 @@ func (s *Shipment) Add(e *Entry, body []byte) {
 	s.Parts = append(s.Parts, Part{Origin: e.Origin, From: e.Seq, To: e.Seq})
 }
 
-// relay says which peer is asked for the bodies of an origin, since its region does not send
+// relays says which peers are asked for the bodies of origins, since their regions do not send
 // them.
-type relay struct {
-	via   fieldwise.Region
-	since time.Time
+//
+// Streams of regions that send their own entries never wait for each other in a circle, since
+// all that stands in front of a write in its writer's log came before it. Nor do they together
+// with one relay, whose log has all causes in front of their effects. But two relays may have
+// entries of one another's origins in different order. So one is preferred: others wait for
+// RelayAfter until they are asked, and take all that a relay has which waits itself.
+type relays struct {
+	via   map[fieldwise.Origin]fieldwise.Region
+	last  fieldwise.Region // that was asked for the bodies of another origin,
+	since time.Time        // at this time
+}
+
+func (r *relays) add(o fieldwise.Origin, from fieldwise.Region, at time.Time) {
+	r.via[o], r.last, r.since = from, from, at
+}
+
+// others reports whether a region other than the one given is asked to relay.
+func (r *relays) others(from fieldwise.Region) bool {
+	for _, via := range r.via {
+		if via != from {
+			return true
+		}
+	}
+	return false
 }
 
 // Link says that this replica pulls from the region: entries of the region are expected from
 // there, whoever relayed them up to now. Each call is taken back by Unlink.
 func (e *Engine) Link(region fieldwise.Region) {
 	e.peer(region).links++
-	maps.DeleteFunc(e.relays, func(o fieldwise.Origin, _ relay) bool { return o.Region == region })
+	maps.DeleteFunc(e.relays.via, func(o fieldwise.Origin, _ fieldwise.Region) bool { return o.Region == region })
 }
 
 // Unlink says that the region is no longer pulled from, or does not answer: its entries are
@@ -101,7 +122,7 @@ func (e *Engine) Unlink(region fieldwise.Region) {
 		return
 	}
 	p.rest, p.want = nil, nil
-	maps.DeleteFunc(e.relays, func(_ fieldwise.Origin, r relay) bool { return r.via == region })
+	maps.DeleteFunc(e.relays.via, func(_ fieldwise.Origin, via fieldwise.Region) bool { return via == region })
 }
 
 func (e *Engine) linked(region fieldwise.Region) bool {
@@ -172,12 +193,13 @@ func (e *Engine) covers(marker Part) bool {
 // it waits for.
 func (e *Engine) relayAt(from fieldwise.Region, o fieldwise.Origin) time.Time {
 	since := e.peer(from).since
-	r, relayed := e.relays[o]
-	switch {
-	case relayed && r.via == from:
+	switch via, relayed := e.relays.via[o]; {
+	case relayed && via == from:
 		return since // what came answers an older request
-	case relayed && r.since.After(since): // one relay at a time, as long as it brings something
-		since = r.since
+	case e.relays.last != from && e.relays.others(from):
+		if e.relays.since.After(since) {
+			since = e.relays.since
+		}
 	case !relayed && !e.linked(o.Region):
 		return since
 	}
@@ -188,15 +210,28 @@ func (e *Engine) relayAt(from fieldwise.Region, o fieldwise.Origin) time.Time {
 // that are due.
 func (e *Engine) relayed(at time.Time, from fieldwise.Region) []fieldwise.Origin {
 	if ok, _ := e.Ready(at, from); ok {
+		var due []fieldwise.Origin
 		for o := range e.waitsFor(e.peer(from)) {
 			if !at.Before(e.relayAt(from, o)) {
-				e.relays[o] = relay{via: from, since: at}
+				due = append(due, o)
+			}
+		}
+		for _, o := range due {
+			via, relayed := e.relays.via[o]
+			e.relays.add(o, from, at)
+			if !relayed || via == from || len(e.peer(via).rest) == 0 {
+				continue
+			}
+			for other, v := range e.relays.via { // the two wait for each other
+				if v == via {
+					e.relays.add(other, from, at)
+				}
 			}
 		}
 	}
 	var all []fieldwise.Origin
-	for o, r := range e.relays {
-		if r.via == from {
+	for o, via := range e.relays.via {
+		if via == from {
 			all = append(all, o)
 		}
 	}

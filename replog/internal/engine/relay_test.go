@@ -165,7 +165,7 @@ func TestADeadLinkHealsThroughAThirdRegion(t *testing.T) {
 	require.EqualValues(t, 5, b.receivedFrom(a).Entries)
 	require.Equal(t, int64(6), b.received().Relayed)
 	require.Zero(t, b.received().Duplicates)
-	require.Empty(t, b.e.relays)
+	require.Empty(t, b.e.relays.via)
 }
 
 func TestARegionThatIsLinkedAgainIsNoLongerRelayed(t *testing.T) {
@@ -175,13 +175,13 @@ func TestARegionThatIsLinkedAgainIsNoLongerRelayed(t *testing.T) {
 	m.dead[[2]int{0, 1}] = true
 	a.write("tokens", "k", "1")
 	m.settle()
-	require.Len(t, b.e.relays, 1)
+	require.Len(t, b.e.relays.via, 1)
 	b.e.Link("c") // a second link to who relays changes nothing
 	b.e.Unlink("c")
-	require.Len(t, b.e.relays, 1)
+	require.Len(t, b.e.relays.via, 1)
 	delete(m.dead, [2]int{0, 1})
 	b.e.Link("a")
-	require.Empty(t, b.e.relays)
+	require.Empty(t, b.e.relays.via)
 	a.write("tokens", "k", "2")
 	m.step(2, 0)
 	m.step(1, 2) // where it is marked
@@ -225,7 +225,7 @@ func TestARelayThatBringsNothingIsReplaced(t *testing.T) {
 	m.settle()
 	requireVector(t, b.e, "a#7:1")
 	relay, other := 2, 3
-	if b.e.relays[a.cfg.Origin].via == "d" {
+	if b.e.relays.via[a.cfg.Origin] == "d" {
 		relay, other = other, relay
 	}
 	m.dead[[2]int{1, relay}] = true
@@ -258,6 +258,57 @@ func TestARelayThatBringsNothingIsReplaced(t *testing.T) {
 		m.later(DefaultRelayAfter * 3 / 4)
 	}
 	require.Zero(t, b.receivedFrom(m.hosts[relay]).Duplicates+b.receivedFrom(m.hosts[other]).Duplicates)
+}
+
+// Two relays whose logs have two origins in different order would wait for each other.
+func TestRelaysDoNotWaitForEachOther(t *testing.T) {
+	for _, crossed := range []bool{false, true} {
+		t.Run(fmt.Sprint("crossed ", crossed), func(t *testing.T) {
+			m := newMesh(t, 5)
+			a, b, c, d, e := m.hosts[0], m.hosts[1], m.hosts[2], m.hosts[3], m.hosts[4]
+			d.write("tokens", "k", "d1")
+			e.write("tokens", "k", "e1")
+			for _, in := range []struct {
+				relay         *host
+				first, second int
+			}{{a, 3, 4}, {b, 4, 3}} {
+				i := int(in.relay.cfg.Origin.Region[0] - 'a')
+				m.step(i, in.first)
+				in.relay.write("tokens", "k", string(in.relay.cfg.Origin.Region))
+				m.step(i, in.second)
+			}
+			c.e.Unlink("d")
+			c.e.Unlink("e")
+			if crossed { // as may be where each had one that the other had not
+				c.e.relays.add(e.cfg.Origin, "a", c.now.Add(-DefaultRelayAfter))
+				c.e.relays.add(d.cfg.Origin, "b", c.now.Add(-DefaultRelayAfter))
+				c.e.relays.add(originOf("x"), "b", c.now.Add(-DefaultRelayAfter))
+			}
+			all := fieldwise.Vector{originOf("a"): 1, originOf("b"): 1, originOf("d"): 1, originOf("e"): 1}
+			settle := func() {
+				for m.step(2, 0) || m.step(2, 1) {
+				}
+			}
+			settle()
+			if crossed {
+				require.Empty(t, c.e.Vector())
+				m.later(DefaultRelayAfter)
+				ok, _ := c.e.Ready(c.now, "b")
+				require.True(t, ok)
+				require.Len(t, c.asks(a).Relay, 3, "it takes all that the other has")
+				ok, due := c.e.Ready(c.now, "b")
+				require.False(t, ok, "and is given time")
+				require.Equal(t, c.now.Add(DefaultRelayAfter), due)
+				settle()
+				require.EqualValues(t, 1, c.received().Duplicates, "which waited already")
+			} else {
+				require.Zero(t, c.received().Duplicates)
+			}
+			require.Equal(t, all, c.e.Vector())
+			via := c.e.relays.via
+			require.Equal(t, via[d.cfg.Origin], via[e.cfg.Origin])
+		})
+	}
 }
 
 // A region that lost entries of its own answers, and does not send them.
@@ -332,7 +383,7 @@ func TestAMarkerOfAStoppedOriginCountsAsCovered(t *testing.T) {
 			m.settle()
 			requireVector(t, b.e, "a#7:1 c#7:1")
 			require.Equal(t, "a1;c1;", b.read("tokens", "k"))
-			require.Empty(t, b.e.relays, "what cannot be applied is not asked for")
+			require.Empty(t, b.e.relays.via, "what cannot be applied is not asked for")
 			ok, _ := b.e.Ready(b.now, "c")
 			require.True(t, ok)
 

@@ -192,7 +192,7 @@ func (e *Engine) take(now time.Time, from fieldwise.Region, parts []Part) (Deliv
 		}
 		d.Want[entry.Origin] = entry.Seq
 		if entry.Origin.Region == from {
-			delete(e.relays, entry.Origin) // its region sends again what nobody else had sent
+			delete(e.relays.via, entry.Origin) // its region sends again what nobody else had sent
 		}
 	}
 	p.since = time.Time{}

@@ -9,8 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/fieldwise/fieldwise/replog/internal/engine"
 )
 
 var (
@@ -136,4 +139,39 @@ func TestPropertyEachBodyComesOnceWhereNothingFails(t *testing.T) {
 	}
 	t.Logf("bodies: %d", bodies)
 	require.Positive(t, bodies)
+}
+
+// Where nothing fails but links that others make up for, all comes within RelayAfter for each
+// region on its way, whether or not the links ever work, unless answers are so small that they
+// do not keep up; and little comes twice.
+func TestPropertyDeadLinksHealThroughOthers(t *testing.T) {
+	n := histories(t, 60, 600)
+	first := *seed
+	if first == 0 {
+		first = rand.Uint64() >> 16
+	}
+	t.Logf("seed: %d (repeat with -sim.seed)", first)
+	counts := make(map[string]int)
+	for i := range n {
+		p := Plan{Seed: first + uint64(i), Without: allFaults &^ DeadLinks}
+		drawn := p.conditions()
+		if drawn.faults == 0 {
+			continue
+		}
+		r := Run(p, false)
+		if r.Violation != "" {
+			t.Fatalf("%s\nrepeat with: %s", r.Violation, r.Command())
+		}
+		if late, most := r.Simulated-drawn.phase, time.Duration(drawn.regions)*engine.DefaultRelayAfter; late > most && drawn.ship >= 25 {
+			t.Fatalf("the last entry came after %v, more than %v\nrepeat with: %s", late, most, r.Command())
+		}
+		for what, times := range r.Counts {
+			counts[what] += times
+		}
+	}
+	t.Logf("%d bodies, %d relayed, %d twice", counts["bodies"], counts["relayed"], counts["duplicates"])
+	if n >= 60 {
+		require.NotZero(t, counts["relayed"])
+		require.Less(t, counts["duplicates"]*20, counts["bodies"])
+	}
 }
