@@ -286,7 +286,9 @@ func TestRelaysDoNotWaitForEachOther(t *testing.T) {
 			}
 			all := fieldwise.Vector{originOf("a"): 1, originOf("b"): 1, originOf("d"): 1, originOf("e"): 1}
 			settle := func() {
-				for m.step(2, 0) || m.step(2, 1) {
+				for came := true; came; {
+					came = m.step(2, 0)
+					came = m.step(2, 1) || came
 				}
 			}
 			settle()
