@@ -359,3 +359,34 @@ func TestAListOfStructsThatIsSetToNothing(t *testing.T) {
 	_, err = d.Put(ctx(), key, token, read)
 	require.ErrorIs(t, err, fieldmerge.ErrPath, "the object is gone")
 }
+
+// Who writes a list that a value above it hides since they read it puts all its objects there,
+// also those that are as they were.
+func TestAListThatWasHiddenIsWrittenWithAllItsObjects(t *testing.T) {
+	s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("at.people", fieldmerge.ListBy("id")))
+	require.NoError(t, err)
+	a, da := documentsOn(t, s, "a")
+	b, db := documentsOn(t, s, "b")
+	one, two, three := doc{"id": int64(1)}, doc{"id": int64(2)}, doc{"id": int64(3)}
+	_, err = da.Create(ctx(), key, nil)
+	require.NoError(t, err)
+	b.join(t, a.State)
+	b.time += 1000
+	_, err = da.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"at": doc{"people": objects(one, two, three)}}})
+	require.NoError(t, err)
+	_, token, err := da.Read(ctx(), key)
+	require.NoError(t, err)
+	_, err = db.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"at": 2}})
+	require.NoError(t, err)
+	a.join(t, b.State)
+	a.time = b.time
+	want := doc{"at": doc{"people": objects(three, one)}}
+	_, err = da.Put(ctx(), key, token, want)
+	require.NoError(t, err)
+	b.join(t, a.State)
+	for _, d := range []*fieldmerge.Documents{da, db} {
+		got, err := d.Get(ctx(), key)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+}

@@ -437,8 +437,25 @@ func (c changes) keepShape(r *rules, current, seen leaves) {
 			made[path] = nil
 		}
 	}
+	c.keepObjects(made, set, current, seen)
 	for path, val := range made {
 		c[path] = val
+	}
+}
+
+// keepObjects makes lists that are set and were not seen show all their objects: who saw them
+// elsewhere, and leaves an object as it was, does not change its mark.
+func (c changes) keepObjects(made changes, lists map[string]bool, current, seen leaves) {
+	for list := range lists {
+		if seen[list] != nil {
+			continue
+		}
+		for _, o := range keyedObjects(c[list]) {
+			mark := list + "." + JoinPath(o.text)
+			if _, changed := c[mark]; !changed && current[mark] != nil {
+				made[mark] = emptyMap
+			}
+		}
 	}
 }
 
