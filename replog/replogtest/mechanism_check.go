@@ -264,7 +264,7 @@ func (w *world) mechanismsSurvived(r *region, silence string, counts func(report
 					continue
 				}
 				visible := slices.ContainsFunc(shown, func(shown map[string]string) bool { _, ok := shown[path]; return ok })
-				if x.life == last && (visible || w.goesUnseen(path)) || x.life != last && w.deletedKnowingly(x) || w.isReported(x, path, d, x.life == last, counts) {
+				if x.life == last && (visible || w.goesUnseen(path) || w.lacksCause(x, path)) || x.life != last && w.deletedKnowingly(x) || w.isReported(x, path, d, x.life == last, counts) {
 					continue
 				}
 				w.fail(oracleSurvival, "%s in %s, which %s wrote, is gone without a trace: no region shows it, no write that knew of it took it back, and %s",

@@ -40,15 +40,21 @@ func (r *region) restore() {
 // sortOut finds, once everything has arrived, the writes that were lost with a restore:
 // those that no other region had heard of.
 func (w *world) sortOut() {
-	var lost set
 	for _, x := range w.order {
 		if w.regions[0].now.held.has(x.id()) {
 			w.kept = append(w.kept, x)
 		} else {
-			lost |= only(x.id())
+			w.gone |= only(x.id())
 		}
 	}
-	if lost != 0 {
-		w.note("lost with a restore, as no other region had heard of it: %s", w.writesText(lost))
+	if w.gone != 0 {
+		w.note("lost with a restore, as no other region had heard of it: %s", w.writesText(w.gone))
 	}
+}
+
+// lacksCause reports whether a write is of an object of a list by key, and knew of writes that
+// were lost with a restore: perhaps of the one that put the object there. A log brings no
+// write before those; only chaos does.
+func (w *world) lacksCause(x *write, path string) bool {
+	return x.past&w.gone != 0 && w.isInObject(path)
 }

@@ -32,7 +32,7 @@ func (w *world) survivedBy(silence string, counts func(report) bool) {
 		}
 		for _, path := range slices.Sorted(maps.Keys(x.effects)) {
 			val := x.effects[path]
-			if w.lost(x, path, val, shown, counts) {
+			if !w.lacksCause(x, path) && w.lost(x, path, val, shown, counts) {
 				w.fail(oracleSurvival, "%s of %s, which %s wrote, is gone without a trace: no region shows it, "+
 					"no write that knew of it took its place, and %s", effectText(val, true), fieldText(path), w.name(x), silence)
 			}

@@ -54,6 +54,7 @@ type world struct {
 	writes  [maxSteps]*write // by the step that made them
 	order   []*write         // in the order in which they happened
 	kept    []*write         // in the end, those that were not lost with a restore
+	gone    set              // those that were
 	reports []report         // in that order, too
 	met     [][]byte         // states
 	failing bool
