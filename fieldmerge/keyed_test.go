@@ -358,6 +358,12 @@ func TestAListOfStructsThatIsSetToNothing(t *testing.T) {
 	read.People[0].Name = "b"
 	_, err = d.Put(ctx(), key, token, read)
 	require.ErrorIs(t, err, fieldmerge.ErrPath, "the object is gone")
+	read.People = append(read.People, guest{ID: 2})
+	_, err = d.Put(ctx(), key, token, read)
+	require.ErrorIs(t, err, fieldmerge.ErrPath, "another one does not bring it back")
+	read.People = read.People[1:]
+	_, err = d.Put(ctx(), key, token, read)
+	require.NoError(t, err)
 }
 
 // Who writes a list that a value above it hides since they read it puts all its objects there,

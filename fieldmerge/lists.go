@@ -276,21 +276,34 @@ func (r *rules) goneObjects(v *view) map[string]bool {
 	return gone
 }
 
-// checkObjects refuses changes of objects that a list has not.
-func (r *rules) checkObjects(c changes, seen leaves) error {
+// checkObjects refuses changes of objects that a list has not: nor will have, where it is set, as
+// an object that the writer saw there, and leaves there, is not put back.
+func (r *rules) checkObjects(u *update, current, seen leaves) error {
 	if !r.lists {
 		return nil
 	}
+	c := u.changes
 	all := maps.Clone(seen)
 	maps.Copy(all, leaves(c))
-	lists, objects := r.listsIn(all), make(objectIndex)
+	lists := r.listsIn(all)
 	isList := func(p string) bool { return lists[p] || r.kind(p) == lattice.KindKeyed }
+	is, was, saw := make(objectIndex), make(objectIndex), make(objectIndex)
+	has := func(list, key string) bool {
+		to, changes := c[list]
+		switch {
+		case !is.has(list, all[list], key):
+			return false
+		case !changes, was.has(list, seen[list], key), seen[list] == nil && current[list] != nil: // a hidden one is written whole
+			return true
+		}
+		return !saw.has(list, u.edit(r, list, lattice.KindKeyed, seen[list], to).From, key)
+	}
 	for path, val := range c {
 		if val == nil {
 			continue
 		}
 		for list, key := range objectsOn(path, isList) {
-			if !objects.has(list, all[list], key) {
+			if !has(list, key) {
 				return fmt.Errorf("%w: the list %q has no object with the key %q; set the list with it", ErrPath, list, key)
 			}
 		}

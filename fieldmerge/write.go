@@ -260,7 +260,7 @@ func (r *rules) completeChanges(rec record, t lattice.Table, fields []byte, u *u
 		}
 	}
 	seen := v.visible()
-	if err := r.checkObjects(c, seen); err != nil {
+	if err := r.checkObjects(u, current, seen); err != nil {
 		return err
 	}
 	c.keepShape(r, current, seen)
