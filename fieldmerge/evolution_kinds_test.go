@@ -215,3 +215,109 @@ func TestEvolutionWhatIsRemovedTakesUnknownKindsAlong(t *testing.T) {
 	require.EqualValues(t, 0, v.Items[0].Seen.Value())
 	require.Zero(t, v.Items[0].Best)
 }
+
+// A patch of a whole map, struct or list by key leaves alone what the release does not know of
+// that which stays, as an update does.
+func TestEvolutionAPatchLeavesAloneWhatItsReleaseDoesNotKnow(t *testing.T) {
+	type partBefore struct {
+		City string `merge:"city,lww"`
+	}
+	type partAfter struct {
+		City string `merge:"city,lww"`
+		Zip  string `merge:"zip,lww"`
+	}
+	type entryBefore struct {
+		ID   string     `merge:"id,lww"`
+		Note string     `merge:"note,lww"`
+		Part partBefore `merge:"part,nested"`
+	}
+	type entryAfter struct {
+		ID   string         `merge:"id,lww"`
+		Note string         `merge:"note,lww"`
+		Part partAfter      `merge:"part,nested"`
+		Seen crdt.PNCounter `merge:"seen,pncounter"`
+		Size string         `merge:"size,lww"`
+	}
+	type before struct {
+		One   *entryBefore           `merge:"one,nested"`
+		Homes map[string]entryBefore `merge:"homes,each=nested"`
+		Items []entryBefore          `merge:"items,list=id"`
+	}
+	type after struct {
+		One   *entryAfter           `merge:"one,nested"`
+		Homes map[string]entryAfter `merge:"homes,each=nested"`
+		Items []entryAfter          `merge:"items,list=id"`
+	}
+	old, err := fieldmerge.NewSchema[before]()
+	require.NoError(t, err)
+	next, err := fieldmerge.NewSchema[after]()
+	require.NoError(t, err)
+	a, da := on(t, old, "a")
+	b, db := on(t, next, "b")
+	made := func(id string) entryAfter {
+		return entryAfter{id, "n", partAfter{"c", "z"}, crdt.NewPNCounter(2), "s"}
+	}
+	x, y := made("x.1"), made("y")
+	_, err = db.Create(ctx(), key, after{&x, map[string]entryAfter{"x.1": x, "y": y}, []entryAfter{x, y}})
+	require.NoError(t, err)
+	a.join(t, b.State)
+	patch := func(set map[string]any) after {
+		t.Helper()
+		_, err := da.Patch(ctx(), key, fieldmerge.Patch{Set: set})
+		require.NoError(t, err)
+		require.Empty(t, b.join(t, a.State))
+		v, err := db.Get(ctx(), key)
+		require.NoError(t, err)
+		return v
+	}
+	is := func(e entryAfter, note, city, zip string, seen int64, size string) {
+		t.Helper()
+		require.Equal(t, []any{note, partAfter{city, zip}, seen, size}, []any{e.Note, e.Part, e.Seen.Value(), e.Size})
+	}
+
+	stays := entryBefore{ID: "x.1", Note: "m"} // without a city
+	v := patch(map[string]any{"one": &stays, "homes": map[string]entryBefore{"x.1": stays}, "items": []entryBefore{{ID: "z"}, stays}})
+	require.Len(t, v.Homes, 1)
+	require.Len(t, v.Items, 2)
+	for _, e := range []entryAfter{*v.One, v.Homes["x.1"], v.Items[1]} {
+		is(e, "m", "", "z", 2, "s")
+	}
+	v = patch(map[string]any{"homes": map[string]entryBefore{"y": {}}, "items": []entryBefore{{ID: "y"}}})
+	for _, e := range []entryAfter{v.Homes["y"], v.Items[0]} { // they went, and took all along
+		is(e, "", "", "", 0, "")
+	}
+	patch(map[string]any{"items": []entryBefore(nil)})
+	v = patch(map[string]any{"items": []entryBefore{{ID: "y"}}})
+	is(v.Items[0], "", "", "", 0, "")
+}
+
+func TestEvolutionAPatchTakesWhatStandsInTheWayOfAValue(t *testing.T) {
+	type partBefore struct {
+		City string `merge:"city,lww"`
+	}
+	type partAfter struct {
+		City place1 `merge:"city,nested"`
+	}
+	type before struct {
+		One *partBefore `merge:"one,nested"`
+	}
+	type after struct {
+		One *partAfter `merge:"one,nested"`
+	}
+	old, err := fieldmerge.NewSchema[before]()
+	require.NoError(t, err)
+	next, err := fieldmerge.NewSchema[after]()
+	require.NoError(t, err)
+	a, da := on(t, old, "a")
+	b, db := on(t, next, "b")
+	_, err = db.Create(ctx(), key, after{&partAfter{place1{"Pune"}}})
+	require.NoError(t, err)
+	a.join(t, b.State)
+	_, err = da.Get(ctx(), key)
+	require.ErrorIs(t, err, fieldmerge.ErrField)
+	_, err = da.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"one": &partBefore{}}})
+	require.NoError(t, err)
+	v, err := da.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, before{&partBefore{}}, v)
+}

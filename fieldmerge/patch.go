@@ -19,7 +19,8 @@ import (
 type Patch struct {
 	// Set gives each path a value: in a domain of structs of the field's Go type, or one
 	// that is stored alike, such as an int for an int64. A map, and a struct whose fields
-	// are fields, sets all of it: what it does not name is unset.
+	// are fields, sets all of it: what it does not name is unset, but for what the schema
+	// does not know of a struct that stays.
 	Set map[string]any
 	// Unset removes what is at each path, and all below it.
 	Unset []string
@@ -65,7 +66,7 @@ func (d *Documents) Patch(ctx context.Context, key string, p Patch, options ...W
 			}
 			maps.Copy(c, changes(l))
 		}
-		return update{changes: c}, c.replaceMaps(d.rules, *rec, p, nil)
+		return update{changes: c}, c.replaceMaps(d.rules, nil, *rec, p, nil)
 	})
 }
 
@@ -101,7 +102,7 @@ func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...W
 				members = append(members, path)
 			}
 		}
-		if err := c.replaceMaps(d.rules, *rec, p, members); err != nil {
+		if err := c.replaceMaps(d.rules, d.plan, *rec, p, members); err != nil {
 			return update{}, err
 		}
 		if len(members) == 0 && !c.unset() {
@@ -133,8 +134,8 @@ func (c changes) unset() bool {
 }
 
 // replaceMaps adds what of a record goes when maps are set as a whole, and what the patch
-// unsets, members of groups left out.
-func (c changes) replaceMaps(r *rules, rec record, p Patch, members []string) error {
+// unsets, members of groups left out. Documents have no plan.
+func (c changes) replaceMaps(r *rules, plan *plan, rec record, p Patch, members []string) error {
 	_, fields, err := rec.fields()
 	if err != nil {
 		return err
@@ -152,23 +153,48 @@ func (c changes) replaceMaps(r *rules, rec record, p Patch, members []string) er
 			}
 		}
 	}
-	gone := func(path string, at bool) {
-		if at {
-			c[path] = nil
-		}
+	gone := func(path string, stays func(below string) bool) {
 		for p := range current {
-			if _, set := c[p]; isBelow(p, path) && !set {
+			if _, set := c[p]; isBelow(p, path) && !set && !stays(p) {
 				c[p] = nil
 			}
 		}
 	}
 	for path := range p.Set {
-		gone(path, false)
+		gone(path, func(below string) bool { return plan != nil && c.leavesAlone(plan, below, path) })
 	}
 	for _, path := range p.Unset {
-		gone(path, !slices.Contains(members, path))
+		if !slices.Contains(members, path) {
+			c[path] = nil
+		}
+		gone(path, func(string) bool { return false })
 	}
 	return nil
+}
+
+// leavesAlone reports whether changes that set all that is at a path leave alone what is below it
+// at another one: a field that the schema does not know, or a struct that is no pointer and so
+// always there, in what stays.
+func (c changes) leavesAlone(p *plan, path, set string) bool {
+	if p.standing(path).state != FieldUnknown && !p.alwaysThere(path) {
+		return false
+	}
+	for above := range parents(path) {
+		if _, err := p.find(above); err != nil {
+			break
+		}
+		if (above == set || isBelow(above, set)) && c[above] == nil && !p.alwaysThere(above) {
+			return false
+		}
+	}
+	return true
+}
+
+// alwaysThere reports whether at a path there is a struct that is no pointer, in another one.
+func (p *plan) alwaysThere(path string) bool {
+	t, err := p.find(path)
+	n, ok := t.node.(*structNode)
+	return err == nil && ok && !n.pointer && n.rel != ""
 }
 
 // flattenAt takes the value apart that a patch sets at a path.
