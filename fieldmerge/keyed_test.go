@@ -396,3 +396,38 @@ func TestAListThatWasHiddenIsWrittenWithAllItsObjects(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 }
+
+// That an object was removed is not reported beside a newer mark of it, as the list does not show
+// it. Who puts it there again replaces both.
+func TestAnObjectThatComesAgainHasOneMark(t *testing.T) {
+	s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("people", fieldmerge.ListBy("id")))
+	require.NoError(t, err)
+	a, da := documentsOn(t, s, "a")
+	b, db := documentsOn(t, s, "b")
+	one := doc{"people": objects(doc{"id": int64(1)})}
+	for _, d := range []*fieldmerge.Documents{da, db} {
+		_, err := d.Create(ctx(), key, one)
+		require.NoError(t, err)
+	}
+	b.join(t, a.State)
+	a.join(t, b.State)
+	b.time += 1000
+	_, err = db.Resolve(ctx(), key, "people.1", fieldmerge.KeepShown())
+	require.NoError(t, err)
+	_, err = da.Update(ctx(), key, func(d map[string]any) error { d["people"] = objects(); return nil })
+	require.NoError(t, err)
+	reports := b.join(t, a.State)
+	require.Len(t, reports, 1)
+	require.Equal(t, fieldwise.ConflictShape, reports[0].Kind)
+	siblings, err := db.Siblings(ctx(), key, "people.1")
+	require.NoError(t, err)
+	require.Len(t, siblings, 2, "the mark, and that the object was removed")
+	_, err = db.Update(ctx(), key, func(d map[string]any) error { d["people"] = one["people"]; return nil })
+	require.NoError(t, err)
+	siblings, err = db.Siblings(ctx(), key, "people.1")
+	require.NoError(t, err)
+	require.Len(t, siblings, 1)
+	got, err := db.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, one, got)
+}

@@ -508,7 +508,8 @@ func nested(c changes) bool {
 
 // dropNoOps removes changes that the record shows already. A map is there to be unset
 // even where nothing but the fields below it says so; and a value that a policy computes,
-// and the shape hides, is there only once it is written.
+// and the shape hides, is there only once it is written. What is set to one of several values
+// that the shape hides is settled: of those of an object that comes again not all were reported.
 func (c changes) dropNoOps(r *rules, v *view, current, seen leaves, u *update) {
 	for path, val := range c {
 		if k := r.kindOf(path, val); !k.Registers() {
@@ -523,7 +524,7 @@ func (c changes) dropNoOps(r *rules, v *view, current, seen leaves, u *update) {
 		if val == nil && (seen[path] != nil || !r.declares(path) && v.holds(path)) {
 			continue
 		}
-		if f := v.find(path); val != nil && f != nil && f.hidden && f.sibling.Version.IsZero() {
+		if f := v.find(path); val != nil && f != nil && f.hidden && (f.sibling.Version.IsZero() || f.siblings > 1) {
 			continue
 		}
 		if old, ok := current[path]; bytes.Equal(old, val) && ok == (val != nil) {
