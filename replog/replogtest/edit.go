@@ -186,6 +186,8 @@ func (e *effect) empty() bool {
 func (e *edit) counts(made *write, now dots) effect {
 	f := effect{mechanism: e.mechanism, amount: new(big.Int), resets: e.hidden}
 	switch {
+	case len(e.intents) == 0 && e.to == nil && len(now) == 0:
+		return f // nobody has counted
 	case len(e.intents) == 0 && e.to == nil:
 		f.resets = true
 	case len(e.intents) == 0:
