@@ -431,3 +431,29 @@ func TestAnObjectThatComesAgainHasOneMark(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, one, got)
 }
+
+// Where changes of objects arrive before their list, a document shows a map in its place. Who saw
+// that, and removes it, removes these objects, and no others.
+func TestAListThatArrivesAfterItsObjects(t *testing.T) {
+	s, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW), fieldmerge.Field("people", fieldmerge.ListBy("id")))
+	require.NoError(t, err)
+	a, da := documentsOn(t, s, "a")
+	_, err = da.Create(ctx(), key, doc{"people": objects(doc{"id": int64(1)}, doc{"id": int64(2)})})
+	require.NoError(t, err)
+	created := a.delta
+	_, err = da.Patch(ctx(), key, fieldmerge.Patch{Set: map[string]any{"people.1.name": "x"}})
+	require.NoError(t, err)
+	b, db := documentsOn(t, s, "b")
+	b.join(t, a.delta)
+	read, token, err := db.Read(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, doc{"people": doc{"1": doc{"name": "x"}}}, read)
+	_, err = db.Replace(ctx(), key, read, doc{"n": int64(1)})
+	require.NoError(t, err)
+	b.join(t, created)
+	_, err = db.Put(ctx(), key, token, doc{"n": int64(1)})
+	require.NoError(t, err)
+	got, err := db.Get(ctx(), key)
+	require.NoError(t, err)
+	require.Equal(t, doc{"people": objects(doc{"id": int64(2)}), "n": int64(1)}, got)
+}

@@ -87,6 +87,8 @@ func (u *update) edit(r *rules, path string, k lattice.Kind, now, val []byte) la
 	c, ok := u.from[path]
 	switch {
 	case !ok || c.hash != nil:
+	case isMap(c.val): // fields below it: objects that arrived before their list
+		e.From = nil
 	case r.kindOf(path, c.val) == k:
 		e.From = c.val
 	case val != nil && c.val != nil: // the writer saw a value of another mechanism
