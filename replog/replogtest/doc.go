@@ -22,7 +22,8 @@
 //	              a field of max shows it or more, one of min it or less, and what was
 //	              counted and added is shown unless a write that knew of it took it back.
 //	              Excused, and counted, is what a restore lost before any other region had
-//	              heard of it: what others have comes back
+//	              heard of it: what others have comes back. What was written in an object of a
+//	              list by key by a writer who knew of something lost may go unseen
 //	sums and      in every region, at every moment, a counter shows the sum of what the
 //	elements      writes there counted, a set, a flag and a list what they added, but for
 //	              what resets and removes that knew of it took back; nothing comes back,
