@@ -10,5 +10,5 @@
 //
 // A run has two phases. In the first, faults strike. Then they stop: links and regions are
 // up, and everything has to converge within a bounded time. What has to hold at every step
-// and in the end is in oracle.go.
+// and in the end is in model.go, for any records, and in profiles.go.
 package sim

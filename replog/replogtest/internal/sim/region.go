@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/fieldwise/fieldwise"
-	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/replog/internal/disk"
 	"github.com/fieldwise/fieldwise/replog/internal/engine"
 	"github.com/fieldwise/fieldwise/replog/wal"
@@ -25,8 +24,8 @@ type region struct {
 	faults  *disk.Fault
 	log     *wal.Log
 	engine  *engine.Engine
-	domain  *fieldmerge.Domain[profile]
 	links   []*direction // that it pulls over
+	client  client
 
 	life       int // counts restarts: what was begun in an earlier one is void
 	up         bool
@@ -45,7 +44,7 @@ type region struct {
 
 const (
 	dir  = "data"
-	name = "profiles"
+	name = "records" // of the domain
 )
 
 // epoch is when histories begin.
@@ -141,11 +140,9 @@ func (r *region) open() {
 	r.held = has
 	r.end, r.staged, r.committing = log.Durable(), r.engine.Vector(), false
 	r.mine = nil
-	domain, err := fieldmerge.Open(r, name, r.w.schema)
-	if err != nil {
+	if r.client, err = r.w.work.open(r); err != nil {
 		r.w.fail("%s does not open its domain: %v", r.name, err)
 	}
-	r.domain = domain
 	r.w.tell("%s is up with [%s]", r.name, short(has))
 	r.kick()
 }
@@ -210,6 +207,7 @@ func (r *region) finish(b *engine.Batch, payload []byte, frame wal.Position, err
 		r.engine.Committed(b, int64(frame))
 		r.end = r.log.Durable()
 		r.w.readFrame(r, payload, r.held)
+		r.w.reportsAreTrue(r, payload)
 		r.settle(func(m *write) bool { return m.batch == b.Number }, acknowledged)
 		r.w.tell("%s has %s", r.name, short(r.held))
 		r.w.hash(payload)
@@ -307,7 +305,7 @@ func (r *region) WriteOpen(_ context.Context, key string, change func(dst, state
 		return fieldwise.Receipt{}, err
 	}
 	m := r.making
-	m.saw = r.staged.Clone()
+	m.delta, m.saw = delta, r.staged.Clone()
 	receipt, batch, err := r.engine.Stage(basis, name, key, delta, "")
 	if err != nil {
 		return fieldwise.Receipt{}, err

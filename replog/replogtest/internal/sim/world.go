@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/fieldwise/fieldwise"
-	"github.com/fieldwise/fieldwise/fieldmerge"
 )
 
 // Report is what came of a history.
@@ -31,7 +30,7 @@ type broken string
 type world struct {
 	conditions
 	plan    Plan
-	schema  *fieldmerge.Schema[profile]
+	work    workload
 	now     time.Duration
 	events  events
 	order   int // of events at one time
@@ -53,7 +52,7 @@ type world struct {
 func Run(p Plan, told bool) (r *Report) {
 	w := &world{
 		conditions: p.conditions(), plan: p, model: newModel(), dead: make(map[pair]bool), trace: fnv.New64a(), counts: make(map[string]int),
-		clients: p.stream("clients"), network: p.stream("network"), strikes: p.stream("strikes"),
+		clients: p.stream("clients"), network: p.stream("network"), strikes: p.stream("strikes"), work: newProfiles(),
 	}
 	if told {
 		w.story = []string{}
@@ -77,10 +76,6 @@ func Run(p Plan, told bool) (r *Report) {
 }
 
 func (w *world) play() {
-	var err error
-	if w.schema, err = fieldmerge.NewSchema[profile](); err != nil {
-		panic(err)
-	}
 	w.tell("%d regions, faults: %v", w.conditions.regions, w.faults)
 	for i := range w.conditions.regions {
 		w.addRegion(fieldwise.Region('a' + rune(i)))
