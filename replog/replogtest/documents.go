@@ -46,7 +46,7 @@ func (f *documents) checkSample() error {
 	return nil
 }
 
-func (f *documents) open(host fieldwise.Host) (domain, error) {
+func (f *documents) open(host fieldwise.Host, key string) (domain, error) {
 	d, err := fieldmerge.OpenDocuments(host, domainName, f.schema)
 	if err != nil {
 		return nil, err
@@ -64,6 +64,7 @@ func (f *documents) open(host fieldwise.Host) (domain, error) {
 	}
 	return &domainOf[document]{
 		records: d,
+		key:     key,
 		updates: func(change func(document) document, opts []fieldmerge.WriteOption) (fieldwise.Receipt, error) {
 			return d.Update(ctx, key, apply(change), opts...)
 		},

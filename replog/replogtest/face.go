@@ -19,7 +19,7 @@ const domainName = "records"
 // and compared, and how a domain of them is opened.
 type face interface {
 	merger() fieldwise.Merger
-	open(fieldwise.Host) (domain, error)
+	open(host fieldwise.Host, key string) (domain, error)
 	sample(r *rand.Rand, plain bool) any
 	change(r *rand.Rand, v any, plain bool) any      // a copy with one or two fields changed
 	follow(r *rand.Rand, now, v any) any             // v, its fields of max and min mostly beyond those of now, others after a change
@@ -65,9 +65,10 @@ type records[D any] interface {
 	Siblings(ctx context.Context, key, path string) ([]fieldmerge.Sibling[any], error)
 }
 
-// domainOf is a domain of records of type D.
+// domainOf is a record of type D.
 type domainOf[D any] struct {
 	records[D]
+	key     string
 	updates func(change func(D) D, opts []fieldmerge.WriteOption) (fieldwise.Receipt, error)
 	upserts func(change func(D) D) (fieldwise.Receipt, error)
 }
@@ -85,14 +86,14 @@ func boxed[D any](change func(any) any) func(D) D {
 	return func(v D) D { return change(v).(D) }
 }
 
-func (d *domainOf[D]) create(v any) (fieldwise.Receipt, error) { return d.Create(ctx, key, v.(D)) }
+func (d *domainOf[D]) create(v any) (fieldwise.Receipt, error) { return d.Create(ctx, d.key, v.(D)) }
 
 func (d *domainOf[D]) update(change func(any) any, under *reading) (fieldwise.Receipt, error) {
 	return d.updates(boxed[D](change), options(under))
 }
 
 func (d *domainOf[D]) patch(p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
-	return d.Patch(ctx, key, p, options(under)...)
+	return d.Patch(ctx, d.key, p, options(under)...)
 }
 
 func (d *domainOf[D]) upsert(change func(any) any) (fieldwise.Receipt, error) {
@@ -100,27 +101,27 @@ func (d *domainOf[D]) upsert(change func(any) any) (fieldwise.Receipt, error) {
 }
 
 func (d *domainOf[D]) put(under *reading, to any) (fieldwise.Receipt, error) {
-	return d.Put(ctx, key, under.token, to.(D))
+	return d.Put(ctx, d.key, under.token, to.(D))
 }
 
 func (d *domainOf[D]) replace(from, to any) (fieldwise.Receipt, error) {
-	return d.Replace(ctx, key, from.(D), to.(D))
+	return d.Replace(ctx, d.key, from.(D), to.(D))
 }
 
 func (d *domainOf[D]) delete(under *reading) (fieldwise.Receipt, error) {
-	return d.Delete(ctx, key, options(under)...)
+	return d.Delete(ctx, d.key, options(under)...)
 }
 
 func (d *domainOf[D]) resolve(path string, choice fieldmerge.Choice, under *reading) (fieldwise.Receipt, error) {
-	return d.Resolve(ctx, key, path, choice, options(under)...)
+	return d.Resolve(ctx, d.key, path, choice, options(under)...)
 }
 
-func (d *domainOf[D]) read() (any, fieldmerge.Token, error) { return d.Read(ctx, key) }
+func (d *domainOf[D]) read() (any, fieldmerge.Token, error) { return d.Read(ctx, d.key) }
 
-func (d *domainOf[D]) get() (any, error) { return d.Get(ctx, key) }
+func (d *domainOf[D]) get() (any, error) { return d.Get(ctx, d.key) }
 
 func (d *domainOf[D]) siblings(path string) ([]fieldmerge.Sibling[any], error) {
-	return d.Siblings(ctx, key, path)
+	return d.Siblings(ctx, d.key, path)
 }
 
 // typed is the face of a schema of Go structs.
@@ -134,7 +135,7 @@ func (f *typed[T]) merger() fieldwise.Merger { return f.schema.Merger() }
 
 func (f *typed[T]) name() string { return reflect.TypeFor[T]().String() }
 
-func (f *typed[T]) open(host fieldwise.Host) (domain, error) {
+func (f *typed[T]) open(host fieldwise.Host, key string) (domain, error) {
 	d, err := fieldmerge.Open(host, domainName, f.schema)
 	if err != nil {
 		return nil, err
@@ -144,6 +145,7 @@ func (f *typed[T]) open(host fieldwise.Host) (domain, error) {
 	}
 	return &domainOf[T]{
 		records: d,
+		key:     key,
 		updates: func(change func(T) T, opts []fieldmerge.WriteOption) (fieldwise.Receipt, error) {
 			return d.Update(ctx, key, apply(change), opts...)
 		},

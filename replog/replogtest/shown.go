@@ -88,7 +88,7 @@ func (w *world) get(r *region) (v any, live bool) {
 }
 
 func (w *world) open(r *region) domain {
-	d, err := r.face().open(r)
+	d, err := r.face().open(r, key)
 	if err != nil {
 		w.fail(oracleErrors, "the domain does not open: %v", err)
 	}

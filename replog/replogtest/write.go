@@ -160,12 +160,12 @@ func cutState(state []byte) (table lattice.Table, fields []byte, live bool, err 
 	return table, fields, life%2 == 1, nil
 }
 
-// touches reports whether w set or unset something at the path, above or below it.
-func (w *write) touches(path string) bool {
-	if _, ok := w.effects[path]; ok || slices.Contains(w.others, path) {
+// touches reports whether something is set or unset at the path, above or below it.
+func (c *changes) touches(path string) bool {
+	if _, ok := c.effects[path]; ok || slices.Contains(c.others, path) {
 		return true
 	}
-	for p := range w.effects {
+	for p := range c.effects {
 		if below(path, p) || below(p, path) {
 			return true
 		}

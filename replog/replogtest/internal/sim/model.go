@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -222,9 +223,9 @@ func (w *world) rebuild(states map[string][]byte) {
 			w.fail("%s of %s by %v is not in the state of all regions: it would change %x to %x, %v", m.what, m.key, m.receipt, states[m.key], again, err)
 		}
 	}
-	for key, state := range states {
-		if !bytes.Equal(state, rebuilt[key]) {
-			w.fail("%s is %x in all regions, and its writes come to %x in another order", key, state, rebuilt[key])
+	for _, key := range slices.Sorted(maps.Keys(states)) {
+		if !bytes.Equal(states[key], rebuilt[key]) {
+			w.fail("%s is %x in all regions, and its writes come to %x in another order", key, states[key], rebuilt[key])
 		}
 	}
 }

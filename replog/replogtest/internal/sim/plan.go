@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/fieldwise/fieldwise"
 )
 
 // Faults is a set of kinds of faults.
@@ -46,6 +48,15 @@ func (f Faults) String() string {
 	return strings.Join(names, ",")
 }
 
+// IsFault reports whether what a [Report] counts under a name is a fault.
+func IsFault(what string) bool {
+	switch what {
+	case "clock jumps", "clocks in 2099", "cut off", "cut off starts", "dead links", "delayed", "disk failures", "kills", "lost", "partitions", "power cuts", "repeated", "stalls":
+		return true
+	}
+	return false
+}
+
 // Set reads what String writes, and implements [flag.Value].
 func (f *Faults) Set(s string) error {
 	*f = 0
@@ -70,10 +81,32 @@ next:
 type Plan struct {
 	Seed    uint64
 	Without Faults // kinds of faults that are left out
-	Writes  int    // how many writes are made at most; 0: as many as drawn
+	Writes  int    // how many writes are asked for at most; 0: as many as drawn
+
+	Skip  map[int]bool  // writes that are left out, by their numbers
+	Until time.Duration // that faults strike; 0: as drawn
+
+	Regions []fieldwise.Region // the first two of them, or more; nil: a to g
+	Schema  func() Schema      // of the records that are written; nil: profiles of this package's own
 }
 
-// Command is what repeats the history.
+// names are the regions' names.
+func (p Plan) names() []fieldwise.Region {
+	if p.Regions != nil {
+		return p.Regions
+	}
+	return []fieldwise.Region{"a", "b", "c", "d", "e", "f", "g"}
+}
+
+// workload is what clients write.
+func (p Plan) workload() workload {
+	if p.Schema != nil {
+		return records{p.Schema()}
+	}
+	return newProfiles()
+}
+
+// Command is what repeats a history of profiles, before it is shrunk.
 func (p Plan) Command() string {
 	s := fmt.Sprintf("go test ./replog/replogtest/internal/sim -run TestSeed -v -sim.seed=%d", p.Seed)
 	if p.Without != 0 {
@@ -128,8 +161,12 @@ func (p Plan) conditions() conditions {
 	if rng.IntN(4) == 0 {
 		c.regions = 5 + rng.IntN(3)
 	}
+	c.regions = min(c.regions, len(p.names()))
 	for f := Faults(1); f < allFaults; f <<= 1 {
 		c.often[f] = span(300*time.Millisecond, 4*time.Second)
+	}
+	if p.Until > 0 {
+		c.phase = p.Until
 	}
 	c.faults &^= p.Without
 	return c

@@ -46,7 +46,7 @@ func (p *profiles) draw(rng *rand.Rand, keys, n int) *write {
 	return &write{key: keyNames[rng.IntN(keys)], what: pick(rng.IntN(100)), value: "v" + strconv.Itoa(n), luck: rng.Uint64()}
 }
 
-func (p *profiles) report(*region, *fieldwise.Conflict) error { return nil }
+func (p *profiles) report(*region, *fieldwise.Conflict, bool) error { return nil }
 
 // pick is what a write does: n is below 100.
 func pick(n int) string {
@@ -166,7 +166,7 @@ func (w *world) account(m *write, shown *profile, reports map[reported]bool) {
 
 // replaces reports whether a write knew of another, and took its place.
 func (m *write) replaces(other *write) bool {
-	if m == other || m.key != other.key || m.saw[other.receipt.Origin] < other.receipt.Seq {
+	if m.key != other.key || !m.knew(other) {
 		return false
 	}
 	switch {

@@ -32,6 +32,9 @@ func TestSeed(t *testing.T) {
 		t.Skip("no -sim.seed")
 	}
 	r := Run(Plan{Seed: *seed, Without: without, Writes: *writes}, true)
+	if r.Violation != "" && *shrink {
+		r = Shrink(r)
+	}
 	t.Logf("%s\n%v", strings.Join(r.Story, "\n"), r.Counts)
 	require.Empty(t, r.Violation)
 }
@@ -71,7 +74,7 @@ func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
 			if *shrink {
 				shrunk = Shrink(r)
 			}
-			t.Fatalf("%s\n%s\nfound after %d histories as: %s\nrepeat with: %s", strings.Join(shrunk.Story, "\n"), shrunk.Violation, i+1, r.Command(), shrunk.Command())
+			t.Fatalf("%s\n%s\nfound after %d histories\nrepeat with: %s", strings.Join(shrunk.Story, "\n"), shrunk.Violation, i+1, r.Command())
 		}
 		for what, times := range r.Counts {
 			counts[what] += times

@@ -19,8 +19,8 @@ type workload interface {
 	draw(rng *rand.Rand, keys, n int) *write
 
 	// report says what is wrong with a report of a conflict that became durable in a region
-	// just now.
-	report(r *region, c *fieldwise.Conflict) error
+	// just now; last says that nothing else happened to the record since.
+	report(r *region, c *fieldwise.Conflict, last bool) error
 
 	// judge looks at the end, when all regions hold the same.
 	judge(w *world)
@@ -38,13 +38,14 @@ var keyNames = []string{"k", "l", "m", "n"}
 // client lets writes happen in a region now and then.
 func (w *world) client(r *region) {
 	w.after(spread(w.clients, w.between), func() {
-		if w.healing || w.plan.Writes > 0 && len(w.writes) >= w.plan.Writes {
+		if w.healing || w.plan.Writes > 0 && w.drawn >= w.plan.Writes {
 			return
 		}
 		// Drawn whether or not the region is there, so that what a history leaves out changes
 		// little else.
-		m := w.work.draw(w.clients, w.keys, len(w.writes)+1)
-		if r.up && r.stalled <= w.now {
+		w.drawn++
+		m := w.work.draw(w.clients, w.keys, w.drawn)
+		if r.up && r.stalled <= w.now && !w.plan.Skip[w.drawn] {
 			w.write(r, m)
 		}
 		w.client(r)
@@ -54,8 +55,7 @@ func (w *world) client(r *region) {
 // write lets the client of a region write.
 func (w *world) write(r *region, m *write) {
 	r.making = m
-	w.counts["asked"]++
-	w.writes = append(w.writes, m)
+	w.writes, w.lastWrite = append(w.writes, m), w.now
 	if err := r.client.write(m); err != nil {
 		w.fail("%s cannot %s %s: %v", r.name, m.what, m.key, err)
 	}
@@ -65,13 +65,22 @@ func (w *world) write(r *region, m *write) {
 	w.counts["writes"]++
 	w.counts[m.what]++
 	w.byOrigin[m.receipt.Version()] = m
-	w.tell("%s writes %s/%d: %s %s %s, knowing %v", r.name, r.name, m.receipt.Seq, m.key, m.what, m.value, short(m.saw))
+	knowing := short(m.saw)
+	if knowing == "" {
+		knowing = "nothing"
+	}
+	w.tell("%s writes %s/%d: %s %s %s, knowing %s", r.name, r.name, m.receipt.Seq, m.key, m.what, m.value, knowing)
 }
 
 // reportsAreTrue looks at the reports in a payload that became durable just now.
 func (w *world) reportsAreTrue(r *region, payload []byte) {
-	_ = engine.Reports(payload, func(c fieldwise.Conflict) error { // it was read before
-		if err := w.work.report(r, &c); err != nil {
+	entries := make(map[string]int)
+	_ = engine.Entries(payload, func(e engine.Entry, _ []byte) error { // it was read before
+		entries[e.Key]++
+		return nil
+	})
+	_ = engine.Reports(payload, func(c fieldwise.Conflict) error {
+		if err := w.work.report(r, &c, entries[c.Key] == 1); err != nil {
 			w.fail("%s reports %v: %v", r.name, c.Kind, err)
 		}
 		return nil

@@ -9,8 +9,6 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
-
-	"github.com/fieldwise/fieldwise"
 )
 
 // Report is what came of a history.
@@ -21,6 +19,9 @@ type Report struct {
 	Story     []string
 	Counts    map[string]int // how often things happened
 	Simulated time.Duration
+
+	drawn     int
+	lastWrite time.Duration
 }
 
 // broken is what a violation panics with.
@@ -40,6 +41,9 @@ type world struct {
 	dead                     map[pair]bool // links
 	deadForGood, deadIsKnown bool          // the faults do not end that; the hosts do not try them
 
+	drawn     int           // writes
+	lastWrite time.Duration // when it was made
+
 	model
 	trace  hash.Hash64
 	story  []string // nil: none is kept
@@ -52,7 +56,7 @@ type world struct {
 func Run(p Plan, told bool) (r *Report) {
 	w := &world{
 		conditions: p.conditions(), plan: p, model: newModel(), dead: make(map[pair]bool), trace: fnv.New64a(), counts: make(map[string]int),
-		clients: p.stream("clients"), network: p.stream("network"), strikes: p.stream("strikes"), work: newProfiles(),
+		clients: p.stream("clients"), network: p.stream("network"), strikes: p.stream("strikes"), work: p.workload(),
 	}
 	if told {
 		w.story = []string{}
@@ -69,7 +73,7 @@ func Run(p Plan, told bool) (r *Report) {
 		for _, re := range w.regions {
 			re.stop()
 		}
-		r.Hash, r.Story, r.Simulated = w.trace.Sum64(), w.story, w.now
+		r.Hash, r.Story, r.Simulated, r.drawn, r.lastWrite = w.trace.Sum64(), w.story, w.now, w.drawn, w.lastWrite
 	}()
 	w.play()
 	return r
@@ -77,8 +81,8 @@ func Run(p Plan, told bool) (r *Report) {
 
 func (w *world) play() {
 	w.tell("%d regions, faults: %v", w.conditions.regions, w.faults)
-	for i := range w.conditions.regions {
-		w.addRegion(fieldwise.Region('a' + rune(i)))
+	for _, name := range w.plan.names()[:w.conditions.regions] {
+		w.addRegion(name)
 	}
 	if w.faults&DeadLinks != 0 {
 		w.killLinks()

@@ -1,0 +1,114 @@
+package sim
+
+import (
+	"bytes"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/fieldwise/fieldwise"
+)
+
+// Schema is what a history has to know of the records that its clients write: package
+// replogtest knows it of any schema of package fieldmerge. Each history has one of its own.
+type Schema interface {
+	Merger() fieldwise.Merger
+
+	// Open opens the domain in a region that starts.
+	Open(h fieldwise.Host, region fieldwise.Region) (Records, error)
+
+	// Tell says what a delta does.
+	Tell(delta []byte) string
+
+	// Judge says what is wrong in the end, when all regions hold the same.
+	Judge(*End) error
+}
+
+// Records is the domain of one region while it runs.
+type Records interface {
+	// Write writes a record, as luck has it, and says in a word what that is. An error is
+	// one that a client does not expect.
+	Write(key string, luck uint64) (did string, err error)
+
+	// Report says what is wrong with a report of a conflict that became durable just now, of
+	// a value that the delta of the loser wrote; last says that nothing else happened to the
+	// record since.
+	Report(c *fieldwise.Conflict, loser []byte, last bool) error
+}
+
+// End is how a history ends.
+type End struct {
+	Writes  []*Written // that are in the log of all regions
+	Reports []fieldwise.Conflict
+	Regions []Records
+	Count   func(what string)
+}
+
+// Written is a write that is in the log of all regions.
+type Written struct {
+	Key     string
+	Delta   []byte
+	Version fieldwise.Version
+	write   *write
+}
+
+// Knew reports whether the region of x held y when x was made.
+func (x *Written) Knew(y *Written) bool { return x.write.knew(y.write) }
+
+// knew reports whether the region of a write held another when it was made.
+func (m *write) knew(other *write) bool {
+	return m != other && m.saw[other.receipt.Origin] >= other.receipt.Seq
+}
+
+// records is a workload of records of any schema.
+type records struct{ schema Schema }
+
+func (s records) merger() fieldwise.Merger { return s.schema.Merger() }
+
+func (s records) open(r *region) (client, error) {
+	all, err := s.schema.Open(r, r.name)
+	return recordsClient{s.schema, all}, err
+}
+
+func (s records) draw(rng *rand.Rand, keys, _ int) *write {
+	return &write{key: keyNames[rng.IntN(keys)], what: "write", luck: rng.Uint64()}
+}
+
+func (s records) report(r *region, c *fieldwise.Conflict, last bool) error {
+	return r.client.(recordsClient).records.Report(c, r.w.byOrigin[c.Loser.Version].delta, last)
+}
+
+func (s records) judge(w *world) {
+	end := End{
+		Count: func(what string) { w.counts[what]++ },
+	}
+	for _, r := range w.regions {
+		end.Regions = append(end.Regions, r.client.(recordsClient).records)
+	}
+	for _, m := range w.writes {
+		if m.logged {
+			end.Writes = append(end.Writes, &Written{Key: m.key, Delta: m.delta, Version: m.receipt.Version(), write: m})
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(w.reports), func(a, b fieldwise.ConflictID) int { return bytes.Compare(a[:], b[:]) }) {
+		end.Reports = append(end.Reports, w.reports[id])
+	}
+	if err := s.schema.Judge(&end); err != nil {
+		w.fail("%v", err)
+	}
+}
+
+// recordsClient writes records of any schema in a region.
+type recordsClient struct {
+	schema  Schema
+	records Records
+}
+
+func (c recordsClient) write(m *write) (err error) {
+	did, err := c.records.Write(m.key, m.luck)
+	m.what = did
+	if m.delta != nil {
+		m.value = c.schema.Tell(m.delta)
+	}
+	return err
+}

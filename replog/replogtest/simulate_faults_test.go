@@ -1,0 +1,140 @@
+package replogtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/replog/replogtest/internal/sim"
+)
+
+// closed is a merger that keeps no records open, so that all goes through Merge.
+type closed struct {
+	fieldwise.Merger
+	fieldwise.Deleter
+	fieldwise.ConflictReporter
+}
+
+// simulationOf simulates a schema with a fault.
+func simulationOf(t testing.TB, name string) *simulation {
+	t.Helper()
+	all := slices.Concat(faults, mechanismFaults)
+	fault := all[slices.IndexFunc(all, func(f fault) bool { return f.name == name })]
+	s, err := newSimulation(Options{Seed: 1}, fault.face(t))
+	require.NoError(t, err)
+	if fault.plant.merger != nil {
+		m := fault.plant.merger(s.merger)
+		s.merger = closed{m, m.(fieldwise.Deleter), m.(fieldwise.ConflictReporter)}
+	}
+	return s
+}
+
+// Faults of schemas and of mergers that CheckSchema finds are found with replicas, too.
+func TestSimulateFindsPlantedFaults(t *testing.T) {
+	for name, says := range map[string]string{
+		"a policy that depends on the clock":                              "show different records",
+		"a policy that fails":                                             `no plan "b"`,
+		"a merger that drops the older value of a field in silence":       "is gone without a trace",
+		"a reporter that reports nothing":                                 "is gone without a trace",
+		"a reporter that does not report deletes":                         "is gone without a trace",
+		"a reporter that takes the winner for the loser":                  "and is shown",
+		"a reporter that takes what a max does not show for lost":         "a field of max: that is no conflict",
+		"a reporter that takes concurrent adds for a conflict":            "that is no conflict",
+		"a counter that joins by sum":                                     "is not in the state of all regions",
+		"a merger that takes the set with more elements":                  "in another order",
+		"a reporter that does not report what a delete drops of counters": "is gone without a trace",
+		"a reporter that does not report what a delete drops of sets":     "is gone without a trace",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := simulationOf(t, name)
+			r := record(func(t testing.TB) { s.run(t) })
+			require.Contains(t, r.fatal, says)
+			require.Contains(t, r.fatal, "go test -run '^TestProfilesConverge$' .")
+		})
+	}
+}
+
+// The story is read as a diff when it changes; go test -update writes it.
+func TestSimulateTellsAStory(t *testing.T) {
+	got := record(func(t2 testing.TB) {
+		simulationOf(t, "a reporter that does not report what a delete drops of sets").run(t2)
+	}).fatal
+	path := filepath.Join("testdata", "simulate.txt")
+	if *rewrite {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+func TestSimulateFailureIsPlayedAgainByItsSeed(t *testing.T) {
+	schema, err := fieldmerge.NewSchema[chosen](fieldmerge.Custom("plan", func(s []fieldmerge.Sibling[string]) (string, error) {
+		return "", fmt.Errorf("cannot choose among %d plans", len(s))
+	}))
+	require.NoError(t, err)
+	check := func(t testing.TB) { Simulate(t, schema, Options{}) }
+	first := record(check)
+	last := regexp.MustCompile(seedVariable + `=(\S+) go test -run '\^TestProfilesConverge\$' \.`).FindStringSubmatch(first.fatal)
+	require.NotNil(t, last, first.fatal)
+
+	t.Setenv(seedVariable, last[1])
+	count := regexp.MustCompile(`history \d+ of \d+`)
+	require.Equal(t, count.ReplaceAllString(first.fatal, ""), count.ReplaceAllString(record(check).fatal, ""))
+
+	t.Setenv(seedVariable, "seven")
+	require.Contains(t, record(check).fatal, "REPLOGTEST_SEED=seven")
+}
+
+func TestSimulateLogsWhatThereWas(t *testing.T) {
+	docs := plainDocuments(t)
+	r := record(func(t testing.TB) { SimulateDocuments(t, docs, Options{Histories: 10}) })
+	require.Empty(t, r.fatal)
+	require.Len(t, r.logs, 1)
+	require.Regexp(t, `^histories: 10, writes: [1-9]\d*, conflicts: [1-9]\d*, simulated: [1-9]\d* s; clock jumps: \d+, .*stalls: \d+$`, r.logs[0])
+}
+
+func TestSimulateSaysWhatIsWrongWithTheCall(t *testing.T) {
+	docs := plainDocuments(t)
+	for says, check := range map[string]func(testing.TB){
+		"the schema is nil; make one with fieldmerge.NewSchema":         func(t testing.TB) { Simulate[chosen](t, nil, Options{}) },
+		"the schema is nil; make one with fieldmerge.NewDocumentSchema": func(t testing.TB) { SimulateDocuments(t, nil, Options{}) },
+		"Options.Histories is -1":                                       func(t testing.TB) { SimulateDocuments(t, docs, Options{Histories: -1}) },
+		"nothing was concurrent": func(t testing.TB) {
+			SimulateDocuments(t, docs, Options{Sample: func(*rand.Rand) any { return document{} }})
+		},
+	} {
+		require.Contains(t, record(check).fatal, says)
+	}
+}
+
+// A history is a matter of its seed, whatever the schema is.
+func TestPropertySimulatedHistoriesAreMattersOfTheirSeeds(t *testing.T) {
+	s, err := newSimulation(Options{}, tallies(t))
+	require.NoError(t, err)
+	for seed := range uint64(fewer(20)) {
+		a, b := sim.Run(s.plan(seed), false), sim.Run(s.plan(seed), false)
+		require.Empty(t, a.Violation)
+		require.Equal(t, a.Hash, b.Hash, "seed %d", seed)
+		require.Equal(t, a.Counts, b.Counts)
+	}
+}
+
+func plainDocuments(t testing.TB) *fieldmerge.DocumentSchema {
+	t.Helper()
+	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
+	require.NoError(t, err)
+	return schema
+}
