@@ -19,7 +19,7 @@ const seedVariable = "REPLOGTEST_SEED"
 
 // Options says how a schema is checked. The zero Options is a good choice.
 type Options struct {
-	// Histories is how many histories are played; zero means 500.
+	// Histories is how many histories are played; zero means 500, and 25 for Simulate.
 	Histories int
 
 	// Seed decides which histories are drawn; zero means others each time.

@@ -48,6 +48,24 @@
 // which have to read back what they wrote, and the strategies, of which a story shows what
 // they do.
 //
+// [Simulate] plays whole replicas instead, whose links, disks, clocks and processes fail, and
+// several records. It checks
+//
+//	convergence   once faults stop, all regions hold the same bytes, show the same records, and
+//	              know that they do, within two minutes of virtual time
+//	the log       an acknowledged write is in it after each crash, an entry has one content
+//	              everywhere, no number is left out, and causes come before effects
+//	survival      each write is in the state of all regions, and these are what the writes
+//	              come to in any other order; what a register does not show was replaced by a
+//	              write that knew of it or is named in a report, and so is what a delete drops
+//	true reports  what a report says was lost was written, and is not shown right behind it
+//	policy        the schema's functions neither fail nor panic
+//	errors        records can be read all along, and no call fails that should not
+//
+// It does not look at what single calls return: that is what [CheckSchema] does. What it
+// leaves out so far are regions that are restored or come and go, and two releases side by
+// side.
+//
 // [CheckReleases] demands the same of two releases of a service side by side, as in a rolling
 // deploy, and that neither touches the fields that only the other knows.
 //
@@ -59,6 +77,8 @@
 // the same history again:
 //
 //	REPLOGTEST_SEED=0x2a go test -run '^TestProfilesConverge$' .
+//
+// So do failures of Simulate, in seconds since the history began.
 //
 // A function that depends on something else than the values it is given may behave well
 // the second time.

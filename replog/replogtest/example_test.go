@@ -25,6 +25,17 @@ func TestProfilesConverge(t *testing.T) {
 	replogtest.CheckSchema(t, schema, replogtest.Options{})
 }
 
+func TestReplicasKeepProfiles(t *testing.T) {
+	t.Parallel()
+	schema, err := fieldmerge.NewSchema[Profile](fieldmerge.Custom("plan", func(siblings []fieldmerge.Sibling[string]) (string, error) {
+		return siblings[0].Value, nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	replogtest.Simulate(t, schema, replogtest.Options{})
+}
+
 // A function that cannot choose between some values, and what the check says of it.
 func ExampleCheckSchema() {
 	schema, err := fieldmerge.NewSchema[Profile](fieldmerge.Custom("plan", func(siblings []fieldmerge.Sibling[string]) (string, error) {

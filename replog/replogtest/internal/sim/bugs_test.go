@@ -47,6 +47,27 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	}
 }
 
+// Replicas that keep records of any schema find bugs of the engine and the log, too.
+func TestPlantedBugsAreFoundWithAnySchema(t *testing.T) {
+	if os.Getenv("FIELDWISE_BUGS") != "1" {
+		t.Skip("each needs a build of its own: FIELDWISE_BUGS=1 asks for that")
+	}
+	root, err := filepath.Abs("../../../..")
+	require.NoError(t, err)
+	for bug, schema := range map[string]string{"sync_does_not_sync": "flat", "keeps_states_of_failed_batches": "counters", "removed_elements_come_back": "sets"} {
+		t.Run(bug, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+			defer cancel()
+			what, overlay := plant(t, root, filepath.Join("testdata", "bugs", bug+".bug"))
+			hunt := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-run", "TestPropertyReplicasKeepAnySchema/^"+schema+"$", "../..")
+			hunt.Env = append(os.Environ(), "FIELDWISE_HISTORIES=2000")
+			out, err := hunt.CombinedOutput()
+			require.Error(t, err, "not found: %s", what)
+			require.Contains(t, string(out), "To play it again:")
+		})
+	}
+}
+
 // plant returns what the bug is, and the name of an overlay for the go command that has it.
 func plant(t *testing.T, root, bug string) (what, overlay string) {
 	text, err := os.ReadFile(bug)
