@@ -1,10 +1,8 @@
 package sim
 
 import (
-	"errors"
 	"time"
 
-	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/replog/internal/engine"
 	"github.com/fieldwise/fieldwise/replog/wal"
 )
@@ -191,10 +189,7 @@ func (d *direction) take(done engine.Delivered, err error) {
 		d.w.fail("%s cannot take what %s sent: %v", r.name, d.from.name, err)
 	}
 	for _, alarm := range done.Alarms {
-		if !errors.Is(alarm, fieldwise.ErrClockSkew) {
-			d.w.fail("%s raises an alarm: %v", r.name, alarm)
-		}
-		d.w.counts["skew alarms"]++
+		d.w.alarm(r, alarm)
 	}
 	for o, seq := range done.Want {
 		r.staged[o] = max(r.staged[o], seq)

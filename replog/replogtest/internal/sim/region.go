@@ -24,8 +24,8 @@ type region struct {
 	faults  *disk.Fault
 	log     *wal.Log
 	engine  *engine.Engine
-	links   []*direction // that it pulls over
 	client  client
+	links   []*direction // that it pulls over
 
 	life       int // counts restarts: what was begun in an earlier one is void
 	up         bool

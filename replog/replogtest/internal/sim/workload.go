@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"errors"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/replog/internal/engine"
@@ -69,7 +71,20 @@ func (w *world) write(r *region, m *write) {
 	if knowing == "" {
 		knowing = "nothing"
 	}
-	w.tell("%s writes %s/%d: %s %s %s, knowing %s", r.name, r.name, m.receipt.Seq, m.key, m.what, m.value, knowing)
+	w.tell("%s writes %s/%d: %s, knowing %s", r.name, r.name, m.receipt.Seq, strings.TrimSpace(m.key+" "+m.what+" "+m.value), knowing)
+}
+
+// alarm takes in what a region is to be told. A merger that does not know the kind of a field
+// stops an origin by name.
+func (w *world) alarm(r *region, alarm error) {
+	switch {
+	case errors.Is(alarm, fieldwise.ErrClockSkew):
+		w.counts["skew alarms"]++
+	case errors.Is(alarm, fieldwise.ErrUnsupportedKind) && w.unsupported:
+		w.tell("%s raises an alarm: %v", r.name, alarm)
+	default:
+		w.fail("%s raises an alarm: %v", r.name, alarm)
+	}
 }
 
 // reportsAreTrue looks at the reports in a payload that became durable just now.

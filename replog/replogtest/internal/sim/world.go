@@ -41,6 +41,8 @@ type world struct {
 	dead                     map[pair]bool // links
 	deadForGood, deadIsKnown bool          // the faults do not end that; the hosts do not try them
 
+	unsupported bool // some regions do not know all kinds of fields
+
 	drawn     int           // writes
 	lastWrite time.Duration // when it was made
 
@@ -52,8 +54,7 @@ type world struct {
 	clients, network, strikes *rand.Rand
 }
 
-// Run plays a history. told says whether it is written down as a story.
-func Run(p Plan, told bool) (r *Report) {
+func newWorld(p Plan, told bool) *world {
 	w := &world{
 		conditions: p.conditions(), plan: p, model: newModel(), dead: make(map[pair]bool), trace: fnv.New64a(), counts: make(map[string]int),
 		clients: p.stream("clients"), network: p.stream("network"), strikes: p.stream("strikes"), work: p.workload(),
@@ -61,6 +62,12 @@ func Run(p Plan, told bool) (r *Report) {
 	if told {
 		w.story = []string{}
 	}
+	return w
+}
+
+// Run plays a history. told says whether it is written down as a story.
+func Run(p Plan, told bool) (r *Report) {
+	w := newWorld(p, told)
 	r = &Report{Plan: p, Counts: w.counts}
 	defer func() {
 		switch v := recover().(type) {
@@ -103,14 +110,19 @@ func (w *world) play() {
 		if len(w.events) == 0 || w.healing && w.converged() {
 			break
 		}
-		e := heap.Pop(&w.events).(event)
-		w.now = e.at
-		e.do()
+		w.step()
 	}
 	if !w.converged() {
 		w.fail("the regions do not converge within %v after the last fault: %s", patience, w.vectors())
 	}
 	w.judge()
+}
+
+// step lets the next event happen.
+func (w *world) step() {
+	e := heap.Pop(&w.events).(event)
+	w.now = e.at
+	e.do()
 }
 
 // heal stops all faults, and the clients.
