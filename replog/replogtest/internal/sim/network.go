@@ -94,6 +94,9 @@ func (d *direction) tick() {
 		if ok, _ := d.to.engine.Ready(now, d.from.name); ok {
 			d.asking, d.asked = true, d.w.now
 			request := d.to.engine.NextPull(now, d.from.name)
+			if !d.to.held.Covers(request.Vector) { // its peers may drop what they keep for it
+				d.w.fail("%s acknowledges [%s] to %s, and its disk holds [%s]", d.to.name, short(request.Vector), d.from.name, short(d.to.held))
+			}
 			if len(request.Relay) > 0 {
 				d.w.counts["asked to relay"]++
 			}
