@@ -89,7 +89,7 @@ func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
 		return
 	}
 	for _, what := range []string{
-		"acknowledged", "add", "asked to relay", "batches", "bodies that come once", "city", "clock jumps", "clocks in 2099", "create", "cut off", "cut off starts", "dead links", "delayed", "delete", "delivered",
+		"acknowledged", "add", "asked to relay", "batches", "city", "clock jumps", "clocks in 2099", "create", "cut off", "cut off starts", "dead links", "delayed", "delete", "delivered",
 		"disk failures", "failed batches", "hit", "kills", "lang", "lost", "name", "partitions", "poisoned", "power cuts", "relayed",
 		"remove", "repeated", "reports", "skew alarms", "stalls",
 	} {
