@@ -32,6 +32,18 @@ type Config struct {
 	// can have it open.
 	Dir string
 
+	// Members are the regions that take part. If they are named, a replica that goes on
+	// with an existing directory signs no write until each of them has confirmed that the
+	// directory has all of this region's writes; see "Restored directories" in the package's
+	// documentation. The zero value asks nobody: the directory is trusted, so that one that
+	// is restored or copied signs what others have already.
+	Members Members
+
+	// IdentityWait is how long the first write waits for that. Then a fresh incarnation of
+	// the region begins. Zero means DefaultIdentityWait; a negative value lets the first
+	// write begin one at once, unless the confirmation was there before it.
+	IdentityWait time.Duration
+
 	// Wall is the wall clock, for tests and simulations; nil means time.Now. It is
 	// called from several goroutines.
 	Wall func() time.Time
@@ -73,6 +85,7 @@ func (c Config) Validate() error {
 	if c.Dir == "" {
 		problems = append(problems, errors.New("replog: Config.Dir is empty; name the directory that keeps the log"))
 	}
+	problems = append(problems, c.Members.problems(c.Region)...)
 	if c.MaxSkew < 0 {
 		problems = append(problems, fmt.Errorf("replog: Config.MaxSkew is %v; it cannot be negative", c.MaxSkew))
 	}
@@ -92,6 +105,9 @@ func (c Config) Validate() error {
 const maxMaxRecord = 2 << 20
 
 func (c Config) withDefaults() Config {
+	if c.IdentityWait == 0 {
+		c.IdentityWait = DefaultIdentityWait
+	}
 	if c.Wall == nil {
 		c.Wall = time.Now
 	}

@@ -50,6 +50,34 @@
 //
 // In this release replicas are linked inside one process, by [Connect].
 //
+// # Restored directories
+//
+// A directory that was restored from a backup, or copied, looks like any other. If it signed
+// on as before, it would give numbers to new entries that others know under older ones. Peers
+// can tell: with [Config.Members], a replica that goes on with an existing directory signs
+// nothing until every other member has confirmed that the directory has all that this region
+// ever signed, as far as anybody holds it. [Open] returns at once and reading works; the first
+// write waits, up to [Config.IdentityWait]. If that is over, or a member holds more, a fresh
+// incarnation of the region signs from then on, which the Logger is told, and what the directory
+// lacks comes back from the others like anyone's entries. What only the old directory held is
+// lost, of course. Links ask and answer as long as they are up; they also throw away what was on
+// its way from the region's earlier process. A restored region needs no command and no care.
+//
+// A replica whose last timestamps are far ahead of the wall clock and of other regions (more than
+// [Config.MaxSkew]) begins a fresh incarnation at once, which does not go on from there: the
+// clock was wrong then.
+//
+// A fresh incarnation costs an origin more in version vectors and records for good. So a region
+// is better opened while the others can be reached.
+//
+// Two processes on copies of one directory sign as one, if the second is confirmed before the
+// first signs more. Every replica keeps a checksum over each origin's entries and compares it with
+// its peers': two entries under one number are [ErrForked], and nothing is taken in behind them. The
+// process that signs as the origin writes no more ([Stats].Err). One that is found to lack
+// its own entries after it was confirmed ends in the same way, with [ErrLogRegressed]. What to do
+// then: close both, keep one directory, and let the other begin with an empty one; writes that
+// only its log has can be read there ([Replica.Entries]) and made again.
+//
 // # Domains
 //
 // A domain is opened under a merger, in every region under one of the same name;
@@ -75,5 +103,5 @@
 //
 // All states are in memory, rebuilt from the log when the replica is opened. The log is
 // one file that only grows; trimming it is not built yet. A directory can be open
-// once at a time. The index takes 24 bytes of memory an entry. See package wal for what a crash leaves behind.
+// once at a time. The index takes 32 bytes of memory an entry. See package wal for what a crash leaves behind.
 package replog

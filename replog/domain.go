@@ -87,7 +87,8 @@ func (d *Domain) usable(ctx context.Context) error { return d.replica.usable(ctx
 
 // Write implements [fieldwise.Store]. When ctx ends after the change was handed to the
 // log, the error is an [OutcomeError]; the same goes for a failure of the log that
-// leaves open whether the change is durable.
+// leaves open whether the change is durable. The first write after the replica was opened may
+// wait for the other members (see Config.IdentityWait).
 //
 // A change may read, this domain and others. A Write that it calls, of whatever domain, key
 // and replica, is ErrNested at once. Other goroutines are not concerned, also those that
@@ -115,6 +116,10 @@ func (d *Domain) WriteOpen(ctx context.Context, key string, change func(dst, sta
 	for {
 		a, err := d.attempt(ctx, key, change)
 		switch {
+		case errors.Is(err, engine.ErrWaiting):
+			if err := d.replica.awaitIdentity(ctx); err != nil {
+				return fieldwise.Receipt{}, err
+			}
 		case errors.Is(err, engine.ErrRestaged):
 		case err != nil:
 			return fieldwise.Receipt{}, err

@@ -20,8 +20,14 @@ var (
 	// ErrGap says that entries of an origin arrived without those before them.
 	ErrGap = engine.ErrGap
 	// ErrLogRegressed says that a peer holds entries which this replica signed and its
-	// log has not: the log lost them, or the directory is an old copy.
+	// log has not: the log lost them, or the directory is an old copy that was not, or could
+	// not be, found out when it was opened. Nothing more is written.
 	ErrLogRegressed = engine.ErrLogRegressed
+	// ErrForked says that two different entries have one origin and one number: two
+	// processes signed as one, each from a copy of the same directory. If it is the origin
+	// that signs here, nothing more is written; otherwise nothing is taken from, or sent to,
+	// the peer that has the other entry.
+	ErrForked = engine.ErrForked
 	// ErrReplaced says that the write which a receipt names failed: its number was given
 	// to another, or will be.
 	ErrReplaced = engine.ErrReplaced

@@ -82,6 +82,8 @@ func (l *Link) Heal() {
 	l.cancel = cancel
 	l.pulls.Go(func() { l.pull(ctx, l.a, l.b, 0) })
 	l.pulls.Go(func() { l.pull(ctx, l.b, l.a, 1) })
+	l.pulls.Go(func() { l.a.confirm(ctx, l.b) })
+	l.pulls.Go(func() { l.b.confirm(ctx, l.a) })
 }
 
 // Cut takes the link down and returns when nothing crosses it any more.
@@ -196,7 +198,7 @@ func (r *Replica) serve(ctx context.Context, request engine.Pull, stale <-chan s
 	for {
 		r.mu.Lock()
 		frame, ok, advanced, err := r.engine.Serve(request)
-		if advanced {
+		if news := r.heedLocked(); advanced || news {
 			r.broadcastLocked()
 		}
 		changed, end := r.changed, r.end
@@ -270,6 +272,9 @@ func (r *Replica) deliver(ctx context.Context, request engine.Pull, shipment *en
 	generation := r.engine.Generation()
 	delivered, err := r.engine.Deliver(r.cfg.Wall(), request.To, shipment.Parts)
 	for {
+		if r.heedLocked() {
+			r.broadcastLocked()
+		}
 		if len(delivered.Want) > 0 {
 			r.kick()
 			if r.engine.Waits() {

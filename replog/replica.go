@@ -19,9 +19,8 @@ import (
 // Replica is one region's copy of the records, with its log. It is safe for concurrent
 // use. [Open] is the only way to make one.
 type Replica struct {
-	cfg    Config
-	origin fieldwise.Origin
-	log    *wal.Log
+	cfg Config
+	log *wal.Log
 
 	mu      sync.RWMutex
 	engine  *engine.Engine
@@ -30,6 +29,9 @@ type Replica struct {
 	changed chan struct{}       // closed, and made anew, when there is news for who waits
 	err     error               // why nothing can be written any more
 	links   map[*Link]bool
+	patient time.Time // until then writes wait for the identity; zero: none has waited yet
+	told    bool      // the Logger knows that a fresh incarnation began
+	round   uint64    // of the questions about the identity
 
 	keys      keyLocks
 	staged    chan struct{} // holds a token while the committer has work
@@ -50,8 +52,9 @@ var _ fieldwise.Host = (*Replica)(nil)
 
 // Open opens the replica of a region on its data directory, which it creates if
 // needed. It reads the whole log before it returns. A fresh directory begins a fresh
-// incarnation; an existing one continues its own. ErrLocked means that the
-// directory is open already, in this process or another.
+// incarnation; an existing one continues its own once the other members have confirmed it,
+// for which the first write waits. ErrLocked means that the directory is open already, in this
+// process or another.
 func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -64,7 +67,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	if err != nil {
 		return nil, fmt.Errorf("replog: open %s: %w", cfg.Dir, err)
 	}
-	r, err := open(ctx, cfg, log)
+	r, err := open(ctx, cfg, log, recovery.Created)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("replog: open %s: %w", cfg.Dir, err), log.Close())
 	}
@@ -74,7 +77,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 	return r, nil
 }
 
-func open(ctx context.Context, cfg Config, log *wal.Log) (*Replica, error) {
+func open(ctx context.Context, cfg Config, log *wal.Log, begun bool) (*Replica, error) {
 	origin, err := engine.ParseIdentity(log.Meta())
 	if err != nil {
 		return nil, err
@@ -83,9 +86,11 @@ func open(ctx context.Context, cfg Config, log *wal.Log) (*Replica, error) {
 		return nil, fmt.Errorf("%w: it is %q, Config.Region is %q", ErrOtherRegion, origin.Region, cfg.Region)
 	}
 	r := &Replica{
-		cfg: cfg, origin: origin, log: log,
+		cfg: cfg, log: log,
 		engine: engine.New(engine.Config{
 			Origin: origin, MaxSkew: cfg.MaxSkew, MaxRecord: cfg.MaxRecord, MaxOpen: cfg.MaxOpen, RelayAfter: cfg.RelayAfter,
+			Members: cfg.Members.Regions, Epoch: cfg.Members.Epoch,
+			Begun: begun, Opening: newIncarnation(), Fresh: newIncarnation(),
 		}),
 		batches: make(map[uint64]*outcome),
 		changed: make(chan struct{}),
@@ -106,6 +111,7 @@ func open(ctx context.Context, cfg Config, log *wal.Log) (*Replica, error) {
 		}
 	}
 	r.engine.Recovered(cfg.Wall())
+	r.heedLocked() // though nobody else has it yet
 	r.end = log.Durable()
 	go r.commit()
 	return r, nil
@@ -114,20 +120,18 @@ func open(ctx context.Context, cfg Config, log *wal.Log) (*Replica, error) {
 // newOrigin is the identity of a fresh log. Incarnations are time and randomness rather
 // than a count, since one backup that is restored twice would count to the same number.
 func newOrigin(region fieldwise.Region) fieldwise.Origin {
+	return fieldwise.Origin{Region: region, Incarnation: newIncarnation()}
+}
+
+func newIncarnation() uint64 {
 	const randomBits = 20 // below 44 bits of milliseconds
 	var random [8]byte
 	rand.Read(random[:]) // never fails, says its documentation
-	return fieldwise.Origin{
-		Region:      region,
-		Incarnation: uint64(time.Now().UnixMilli())<<randomBits | binary.BigEndian.Uint64(random[:])>>(64-randomBits),
-	}
+	return uint64(time.Now().UnixMilli())<<randomBits | binary.BigEndian.Uint64(random[:])>>(64-randomBits)
 }
 
 // Region is the region of this replica.
-func (r *Replica) Region() fieldwise.Region { return r.origin.Region }
-
-// Origin is the identity that signs the writes of this replica.
-func (r *Replica) Origin() fieldwise.Origin { return r.origin }
+func (r *Replica) Region() fieldwise.Region { return r.cfg.Region }
 
 // Vector is what is durable here: per origin, how many entries.
 func (r *Replica) Vector() fieldwise.Vector {

@@ -110,6 +110,8 @@ func TestReopeningContinues(t *testing.T) {
 	_, err = notes.Write(ctx, "n", note("v"))
 	require.NoError(t, err)
 	vector, stats := r.Vector(), r.Stats()
+	require.Equal(t, IdentityFresh, stats.Identity)
+	stats.Identity = IdentityConfirmed // as there is nobody to ask
 	digest, err := r.Digest(ctx, "tokens")
 	require.NoError(t, err)
 	for round := range 3 {

@@ -8,11 +8,13 @@ import (
 
 // Stats is a snapshot of what one replica knows of itself and its peers.
 type Stats struct {
-	Region  fieldwise.Region
-	Origin  fieldwise.Origin
-	Vector  fieldwise.Vector
-	Entries int64 // durable, of all origins
-	Bytes   int64 // of their bodies, without framing
+	Region   fieldwise.Region
+	Origin   fieldwise.Origin // that signs here; see Replica.Origin
+	Identity Identity         // whether it may
+	Origins  int              // that this replica holds entries of
+	Vector   fieldwise.Vector
+	Entries  int64 // durable, of all origins
+	Bytes    int64 // of their bodies, without framing
 
 	// Conflicts counts the durable conflict reports of this replica.
 	Conflicts uint64
@@ -71,12 +73,13 @@ type Lag struct {
 func (r *Replica) Stats() Stats {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	s := r.engine.Stats(r.cfg.Wall())
+	s, id := r.engine.Stats(r.cfg.Wall()), r.engine.Identity()
 	out := Stats{
-		Region: r.Region(), Origin: r.origin, Vector: r.engine.Vector(),
+		Region: r.Region(), Origin: id.Origin, Identity: identityOf(id.Standing), Vector: r.engine.Vector(),
 		Entries: s.Entries, Bytes: s.Bytes, Conflicts: s.Conflicts, Skewed: s.Skewed,
 		Stopped: s.Stopped, Err: r.err,
 	}
+	out.Origins = len(out.Vector)
 	for _, d := range s.Domains {
 		out.Domains = append(out.Domains, DomainStats(d))
 	}

@@ -118,7 +118,7 @@ func (s *simulation) run(t testing.TB) {
 const enoughHistories = 10
 
 func (s *simulation) plan(seed uint64) sim.Plan {
-	return sim.Plan{Seed: seed, Regions: s.Regions, Schema: func() sim.Schema { return newSimulated(s) }}
+	return sim.Plan{Seed: seed, Without: sim.Restores | sim.Clones, Regions: s.Regions, Schema: func() sim.Schema { return newSimulated(s) }}
 }
 
 // faultsText says how often faults struck.

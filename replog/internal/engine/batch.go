@@ -12,11 +12,12 @@ type Batch struct {
 	Number  uint64 // from 1, in the order of the log
 	Payload []byte
 
-	entries []stagedEntry
-	mergers []string // domains whose merger is named here
-	reports int
-	late    []lateReport
-	body    []byte // scratch
+	entries  []stagedEntry
+	identity fieldwise.Origin // who signs from here on, if another than before
+	mergers  []string         // domains whose merger is named here
+	reports  int
+	late     []lateReport
+	body     []byte // scratch
 }
 
 // maxBatch bounds a batch: one that would grow beyond it is closed and the next is
@@ -103,12 +104,20 @@ func (e *Engine) Committed(b *Batch, frame int64) {
 		panic(fmt.Sprintf("engine: batch %d committed out of turn", b.Number))
 	}
 	e.writing = e.writing[1:]
+	if !b.identity.IsZero() {
+		e.identity.signed, e.identity.naming = b.identity, false
+	}
 	for _, name := range b.mergers {
 		d := e.domains[name]
 		d.named, d.naming = d.merger.Name(), false
 	}
 	for _, s := range b.entries {
-		e.count(frame, s.entry, s.size)
+		o := s.entry.Origin
+		chain := e.chains[o][0]
+		if e.chains[o] = e.chains[o][1:]; len(e.chains[o]) == 0 {
+			delete(e.chains, o)
+		}
+		e.count(frame, s.entry, s.size, chain)
 		d := e.domains[s.entry.Domain]
 		if s.state.IsZero() {
 			d.held = append(d.held, held{entry: s.entry, unreported: true})
@@ -152,6 +161,8 @@ func (e *Engine) Failed() (gone []uint64) {
 	}
 	e.writing, e.full, e.filling = nil, nil, e.newBatch()
 	e.staged = e.vector.Clone()
+	clear(e.chains)
+	e.identity.naming = false
 	e.generation++
 	for _, p := range e.peers { // what waits goes on where something staged ended
 		p.rest, p.want = nil, nil

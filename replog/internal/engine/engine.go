@@ -14,6 +14,11 @@ var (
 	// ErrLogRegressed says that a peer holds entries of this replica's own origin
 	// that its log does not: the log lost them, or the directory was copied.
 	ErrLogRegressed = errors.New("replog: a peer holds entries that this log signed and lost")
+	// ErrWaiting says that nothing can be signed until the identity is confirmed.
+	ErrWaiting = errors.New("replog: the identity that signs here is not confirmed yet")
+	// ErrForked says that two different entries have one origin and one number: two
+	// processes signed as one, each from a copy of the same directory.
+	ErrForked = errors.New("replog: two entries have one origin and number")
 	// ErrReplaced says that the write which a receipt names did not become durable: its
 	// number was given to another, or will be.
 	ErrReplaced = errors.New("replog: the write failed; its number goes to another")
@@ -33,13 +38,22 @@ const (
 
 // Config is what an engine needs to know.
 type Config struct {
-	Origin    fieldwise.Origin // this replica
+	Origin    fieldwise.Origin // this replica, as the header of its log says
 	MaxSkew   time.Duration    // zero: fieldwise.DefaultMaxSkew
 	MaxRecord int              // bytes of a record's state; zero: 1 MiB
 	OpenFrom  int              // bytes of a state that is offered to its merger to be kept open; zero: 4 KiB
 	MaxOpen   int              // bytes of all states that are kept open; zero: 16 MiB
 
 	RelayAfter time.Duration // zero: DefaultRelayAfter
+
+	// Who takes part, as the list of an epoch says, and may hold more of this replica's
+	// entries than its log does. Without members, nobody is asked.
+	Members []fieldwise.Region
+	Epoch   uint64
+
+	Begun   bool   // the log was begun when it was opened: nobody can hold more
+	Opening uint64 // names this opening of the log among all that there ever are
+	Fresh   uint64 // the incarnation to begin if that has to be: one that nobody ever had
 }
 
 // Engine is the state of one replica. Its methods must not be called at once, but for
@@ -60,7 +74,8 @@ type Engine struct {
 
 	// What is staged on top of it: batches that the log is writing, those that are
 	// full, and the one being filled.
-	staged     fieldwise.Vector // covers what is durable and staged
+	staged     fieldwise.Vector              // covers what is durable and staged
+	chains     map[fieldwise.Origin][]uint64 // of what is staged and not durable
 	writing    []*Batch
 	full       []*Batch
 	filling    *Batch
@@ -68,6 +83,9 @@ type Engine struct {
 	generation uint64 // counts how often staged state was thrown away
 	unknown    bool   // some of what was thrown away may be in the log
 
+	identity identity
+
+	err     error // why nothing more is taken in; nil while all is well
 	stopped map[fieldwise.Origin]error
 	skewed  uint64 // timestamps that were too far ahead
 	peers   map[fieldwise.Region]*peer
@@ -79,6 +97,7 @@ type place struct {
 	frame int64 // position of its frame in the log
 	bytes int64 // of this origin's bodies up to and including this one
 	time  fieldwise.Timestamp
+	chain uint64 // of this origin's bodies, likewise
 }
 
 // New returns the engine of an empty log.
@@ -102,10 +121,12 @@ func New(cfg Config) *Engine {
 		vector:  make(fieldwise.Vector),
 		index:   make(map[fieldwise.Origin][]place),
 		staged:  make(fieldwise.Vector),
+		chains:  make(map[fieldwise.Origin][]uint64),
 		stopped: make(map[fieldwise.Origin]error),
 		peers:   make(map[fieldwise.Region]*peer),
 		relays:  relays{via: make(map[fieldwise.Origin]fieldwise.Region)},
 	}
+	e.identity = newIdentity(cfg)
 	e.clock = fieldwise.NewClock(func() time.Time { return e.now }, cfg.MaxSkew)
 	e.filling = e.newBatch()
 	return e
@@ -125,10 +146,10 @@ func (e *Engine) Recover(frame int64, payload []byte) error {
 			if want := e.vector[entry.Origin] + 1; entry.Seq != want {
 				return fmt.Errorf("%w: %v has %d where %d is next", ErrGap, entry.Origin, entry.Seq, want)
 			}
-			if entry.Origin == e.cfg.Origin {
-				e.clock.Restore(entry.Time)
+			if entry.Origin == e.identity.Origin {
+				e.identity.mark = max(e.identity.mark, entry.Time)
 			}
-			e.count(frame, entry, len(body))
+			e.count(frame, entry, len(body), e.next(entry.Origin, body))
 			e.staged[entry.Origin] = entry.Seq
 			d := e.domain(entry.Domain)
 			entry.Delta = append([]byte(nil), entry.Delta...)
@@ -154,6 +175,8 @@ func (e *Engine) Recover(frame int64, payload []byte) error {
 				return fmt.Errorf("%w: domain %q is merged under %q and under %q", fieldwise.ErrMalformed, name, d.named, merger)
 			}
 			d.named = merger
+		case partIdentity:
+			return e.recoverIdentity(body)
 		default:
 			return fmt.Errorf("%w: part of kind %d; a newer release wrote this log", fieldwise.ErrMalformed, kind)
 		}
@@ -167,6 +190,7 @@ func (e *Engine) Recover(frame int64, payload []byte) error {
 // as it did when that arrived: a write that knows of another is stamped above it.
 func (e *Engine) Recovered(now time.Time) {
 	e.now = now
+	e.recoverClock()
 	for _, places := range e.index {
 		for _, p := range places {
 			_ = e.clock.Observe(p.time) // one that is too far ahead raised its alarm when it arrived
@@ -175,9 +199,9 @@ func (e *Engine) Recovered(now time.Time) {
 }
 
 // count takes a durable entry into vector and index.
-func (e *Engine) count(frame int64, entry Entry, size int) {
+func (e *Engine) count(frame int64, entry Entry, size int, chain uint64) {
 	all := e.index[entry.Origin]
-	p := place{frame: frame, bytes: int64(size), time: entry.Time}
+	p := place{frame: frame, bytes: int64(size), time: entry.Time, chain: chain}
 	if len(all) > 0 {
 		p.bytes += all[len(all)-1].bytes
 	}
@@ -202,7 +226,7 @@ func (e *Engine) Has(r fieldwise.Receipt) (bool, error) {
 	if r.IsZero() {
 		return true, nil
 	}
-	if r.Origin == e.cfg.Origin && r.Seq > e.staged[r.Origin] && !e.unknown {
+	if r.Origin == e.identity.Origin && e.identity.Standing != Waiting && r.Seq > e.staged[r.Origin] && !e.unknown {
 		return false, fmt.Errorf("%w: %v is neither in the log nor on its way there", ErrReplaced, r)
 	}
 	if r.Seq == 0 || e.vector[r.Origin] < r.Seq {

@@ -85,6 +85,10 @@ const (
 	// that were held until the domain was opened), and of the first report. It never
 	// leaves the replica: a peer may not have opened the domain yet.
 	partMerger = 4
+
+	// The origin that signs in this log from here on. It stands in front of the origin's first
+	// entry, in the same batch.
+	partIdentity = 5
 )
 
 func appendEntryPart(dst []byte, kind byte, body []byte) []byte {

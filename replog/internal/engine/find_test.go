@@ -56,7 +56,7 @@ func TestLawsOfFind(t *testing.T) {
 		frames := make(map[int]int64)
 		for i, at := range times.Draw(t, "times") {
 			frames[at] = framePos(i)
-			e.count(framePos(i), Entry{Origin: o, Seq: fieldwise.Seq(i + 1), Time: fieldwise.Timestamp(at)}, 1)
+			e.count(framePos(i), Entry{Origin: o, Seq: fieldwise.Seq(i + 1), Time: fieldwise.Timestamp(at)}, 1, 0)
 		}
 		for at := range 101 {
 			frame, ok := e.Find(fieldwise.Version{Time: fieldwise.Timestamp(at), Origin: o})

@@ -262,16 +262,19 @@ func (e *Engine) Sent(to fieldwise.Region, t Traffic) { e.peer(to).sent.add(t) }
 // takeMarker holds a marker against what is staged, and reports whether what is behind it
 // waits.
 func (e *Engine) takeMarker(m Part) (waits bool, err error) {
-	have := e.staged[m.Origin]
 	switch {
 	case m.From == 0 || m.To < m.From:
 		return false, fmt.Errorf("%w: marker of %v from %d to %d", fieldwise.ErrMalformed, m.Origin, m.From, m.To)
 	case e.covers(m):
 		return false, nil
-	case m.Origin == e.cfg.Origin:
-		return false, fmt.Errorf("%w: %v ends at %d here, a peer has %d", ErrLogRegressed, m.Origin, have, m.To)
-	case m.From > have+1:
-		return false, fmt.Errorf("%w: entries of %v from %d on are left out where %d is next", ErrGap, m.Origin, m.From, have+1)
+	}
+	if m.Origin == e.identity.Origin {
+		if err := e.exceeded(m.To, "a peer"); err != nil {
+			return false, err
+		}
+	}
+	if next := e.staged[m.Origin] + 1; m.From > next {
+		return false, fmt.Errorf("%w: entries of %v from %d on are left out where %d is next", ErrGap, m.Origin, m.From, next)
 	}
 	return true, nil
 }

@@ -14,11 +14,15 @@ import (
 // covers, since a vector counts what is durable.
 type Pull struct {
 	From    fieldwise.Origin
+	Opening uint64 // of the log that asks
 	To      fieldwise.Region
 	Vector  fieldwise.Vector
-	Relay   []fieldwise.Origin // of other regions, whose bodies are to be sent too
-	Stopped []fieldwise.Origin // what to leave out: it could not be applied here
-	Mergers map[string]string  // name of the merger by domain, where one is known
+	Chains  map[fieldwise.Origin]uint64 // at the ends that Vector names
+	Relay   []fieldwise.Origin          // of other regions, whose bodies are to be sent too
+	Stopped []fieldwise.Origin          // what to leave out: it could not be applied here
+	Mergers map[string]string           // name of the merger by domain, where one is known
+
+	asked opening // by To, before the request was made
 }
 
 // peer is what is known of another region's replica.
@@ -39,8 +43,14 @@ type peer struct {
 // waits is dropped: it comes again, behind what it waited for. See Ready for when to ask, and
 // for the time.
 func (e *Engine) NextPull(at time.Time, to fieldwise.Region) Pull {
-	p := Pull{From: e.cfg.Origin, To: to, Vector: e.vector.Clone(), Relay: e.relayed(at, to), Mergers: make(map[string]string)}
+	p := Pull{
+		From: e.identity.Origin, Opening: e.cfg.Opening, To: to, Vector: e.vector.Clone(), Relay: e.relayed(at, to),
+		Chains: make(map[fieldwise.Origin]uint64), Mergers: make(map[string]string), asked: e.identity.asked[to],
+	}
 	e.peer(to).rest, e.peer(to).want = nil, nil
+	for o, seq := range e.vector {
+		p.Chains[o] = e.chain(o, seq)
+	}
 	for o := range e.stopped {
 		p.Stopped = append(p.Stopped, o)
 	}
@@ -52,9 +62,14 @@ func (e *Engine) NextPull(at time.Time, to fieldwise.Region) Pull {
 	return p
 }
 
-// Current reports whether no domain was opened since the request was made. What came in
-// answer to an older one may have been written under another merger.
+// Current reports whether what a region sent in answer to a request may be taken in. The
+// request was made by this process, and no domain was opened since: what came in answer to an
+// older one may have been written under another merger. And the region's log was not opened
+// again since, as far as its questions tell: what its earlier process sent, it may have lost.
 func (e *Engine) Current(p *Pull) bool {
+	if p.Opening != e.cfg.Opening || p.asked != e.identity.asked[p.To] {
+		return false
+	}
 	known := 0
 	for _, d := range e.domains {
 		if d.mergerName() != "" {
@@ -66,21 +81,37 @@ func (e *Engine) Current(p *Pull) bool {
 
 // Serve takes a peer's request. It returns the frame of the log from which on entries
 // are to be sent; ok is false if there is nothing that the peer lacks. advanced says
-// that the peer acknowledged more than before.
+// that the peer acknowledged more than before. ErrForked says that the two hold different
+// entries under one origin and number: nothing is sent, since what stands behind would hide it.
 func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
 	if p.From.Region == e.cfg.Origin.Region {
 		return 0, false, false, fmt.Errorf("replog: a peer names itself %v, which is this region; give each region a name of its own", p.From)
 	}
 	if p.To != e.cfg.Origin.Region {
-		return 0, false, false, fmt.Errorf("replog: %v asks for region %q, this is %v", p.From, p.To, e.cfg.Origin)
+		return 0, false, false, fmt.Errorf("replog: %v asks for region %q, this is %v", p.From, p.To, e.identity.Origin)
+	}
+	if e.err != nil {
+		return 0, false, false, e.err
 	}
 	for name, d := range e.domains {
 		if ours, theirs := d.mergerName(), p.Mergers[name]; ours != "" && theirs != "" && ours != theirs {
 			return 0, false, false, fmt.Errorf("%w: %q is %q here and %q in %s", fieldwise.ErrMergerMismatch, name, ours, theirs, p.From.Region)
 		}
 	}
-	if have, want := e.vector[e.cfg.Origin], p.Vector[e.cfg.Origin]; want > have {
-		return 0, false, false, fmt.Errorf("%w: %v ends at %d here, %s has it up to %d", ErrLogRegressed, e.cfg.Origin, have, p.From.Region, want)
+	own := e.identity.Origin
+	if seq := p.Vector[own]; seq > e.vector[own] {
+		if e.identity.Standing != Waiting && !e.evidence(&p) {
+			return 0, false, false, nil
+		}
+		if err := e.exceeded(seq, string(p.From.Region)); err != nil {
+			return 0, false, false, err
+		}
+	}
+	if o, ok := e.differs(&p); ok {
+		if o == own && !e.evidence(&p) {
+			return 0, false, false, nil
+		}
+		return 0, false, false, e.forked(o, p.Vector[o], string(p.From.Region))
 	}
 	known := e.peer(p.From.Region)
 	advanced = !known.acked.Covers(p.Vector)
@@ -133,6 +164,9 @@ func (e *Engine) Deliver(now time.Time, from fieldwise.Region, parts []Part) (De
 }
 
 func (e *Engine) take(now time.Time, from fieldwise.Region, parts []Part) (Delivered, error) {
+	if e.err != nil {
+		return Delivered{}, e.err
+	}
 	e.now = now
 	p := e.peer(from)
 	p.rest = nil
@@ -170,12 +204,17 @@ func (e *Engine) take(now time.Time, from fieldwise.Region, parts []Part) (Deliv
 			continue
 		}
 		if entry.Seq <= e.staged[entry.Origin] {
+			if !e.same(entry.Origin, entry.Seq, part.Body) {
+				return d, e.forked(entry.Origin, entry.Seq, "what a peer sent")
+			}
 			p.received.Duplicates++
 			d.Want[entry.Origin] = max(d.Want[entry.Origin], entry.Seq)
 			continue
 		}
-		if entry.Origin == e.cfg.Origin {
-			return d, fmt.Errorf("%w: %v ends at %d here, a peer sent %d", ErrLogRegressed, entry.Origin, e.staged[entry.Origin], entry.Seq)
+		if entry.Origin == e.identity.Origin {
+			if err := e.exceeded(entry.Seq, "what a peer sent"); err != nil {
+				return d, err
+			}
 		}
 		if want := e.staged[entry.Origin] + 1; entry.Seq != want {
 			return d, fmt.Errorf("%w: %v/%d came where %d is next", ErrGap, entry.Origin, entry.Seq, want)

@@ -19,7 +19,8 @@ type Basis struct {
 	generation uint64
 }
 
-// Begin starts a local change. Changes of one key are begun one at a time.
+// Begin starts a local change. Changes of one key are begun one at a time. ErrWaiting says
+// that the identity is to be confirmed first, or another to be begun.
 func (e *Engine) Begin(now time.Time, domain, key string) (Basis, error) {
 	if key == "" || !utf8.ValidString(key) {
 		return Basis{}, fmt.Errorf("replog: key %.80q: need at least one byte of UTF-8", key)
@@ -27,9 +28,15 @@ func (e *Engine) Begin(now time.Time, domain, key string) (Basis, error) {
 	if len(key) > MaxKey {
 		return Basis{}, &fieldwise.LimitError{Limit: "bytes of a key", Got: len(key), Max: MaxKey, Key: key}
 	}
+	if e.err != nil {
+		return Basis{}, e.err
+	}
+	if e.identity.Standing == Waiting {
+		return Basis{}, ErrWaiting
+	}
 	e.now = now
 	d := e.domains[domain]
-	b := Basis{generation: e.generation, At: fieldwise.Version{Time: e.clock.Now(), Origin: e.cfg.Origin}}
+	b := Basis{generation: e.generation, At: fieldwise.Version{Time: e.clock.Now(), Origin: e.identity.Origin}}
 	if s, ok := d.staged[key]; ok {
 		b.State, b.Batch = s.state, s.batch
 	} else {
@@ -42,6 +49,9 @@ func (e *Engine) Begin(now time.Time, domain, key string) (Basis, error) {
 // what names the entry and the number of the batch to wait for. ErrRestaged asks to
 // begin again.
 func (e *Engine) Stage(basis Basis, domain, key string, delta []byte, note string) (fieldwise.Receipt, uint64, error) {
+	if e.err != nil {
+		return fieldwise.Receipt{}, 0, e.err
+	}
 	if basis.generation != e.generation {
 		return fieldwise.Receipt{}, 0, ErrRestaged
 	}
@@ -54,7 +64,7 @@ func (e *Engine) Stage(basis Basis, domain, key string, delta []byte, note strin
 	d := e.domains[domain]
 	state := d.current(key)
 	entry := Entry{
-		Origin: e.cfg.Origin, Seq: e.staged[e.cfg.Origin] + 1, Time: basis.At.Time,
+		Origin: basis.At.Origin, Seq: e.staged[basis.At.Origin] + 1, Time: basis.At.Time,
 		Domain: domain, Key: key, Delta: delta, Note: note,
 	}
 	// Looked for although nothing may have arrived since the change was begun: a change can
@@ -81,6 +91,9 @@ func (e *Engine) stage(entry Entry, kind byte, state State, conflicts []fieldwis
 		return &fieldwise.LimitError{Limit: "bytes of an entry", Got: len(body), Max: MaxEntry, Key: entry.Key}
 	}
 	b := e.room(len(body) + MaxDomain + MaxMerger)
+	if e.needsIdentity(entry.Origin) {
+		b.addIdentity(&e.identity)
+	}
 	if d := e.domains[entry.Domain]; !state.IsZero() && d.needsName() {
 		b.addMerger(entry.Domain, d)
 	}
@@ -91,6 +104,7 @@ func (e *Engine) stage(entry Entry, kind byte, state State, conflicts []fieldwis
 		entry.Delta = nil
 		e.domains[entry.Domain].staged[entry.Key] = stagedState{state: state, batch: b.Number}
 	}
+	e.chains[entry.Origin] = append(e.chains[entry.Origin], e.next(entry.Origin, body))
 	b.entries = append(b.entries, stagedEntry{entry: entry, size: len(body), state: state})
 	for i := range conflicts {
 		b.addReport(&conflicts[i])

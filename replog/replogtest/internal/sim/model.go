@@ -24,7 +24,9 @@ type write struct {
 	receipt fieldwise.Receipt
 	batch   uint64
 	outcome outcome
-	logged  bool // in the log of some region
+	logged  bool              // in the log of some region
+	sum     [sha256.Size]byte // of the entry that is there
+	lost    bool              // perhaps: the only disk that held it was restored from an earlier copy
 }
 
 type outcome uint8
@@ -41,8 +43,17 @@ const (
 type model struct {
 	writes   []*write
 	byOrigin map[fieldwise.Version]*write
-	content  map[place][sha256.Size]byte // of entries in logs
+	content  map[place]content // of entries in logs
 	reports  map[fieldwise.ConflictID]fieldwise.Conflict
+	cloned   bool             // there are two processes that may sign as one,
+	twins    fieldwise.Origin // this one
+	forked   bool             // two entries were at one place
+}
+
+// content is what stands at a place.
+type content struct {
+	sum   [sha256.Size]byte
+	write *write
 }
 
 // place is the place of an entry among its origin's.
@@ -58,7 +69,7 @@ type reported struct {
 }
 
 func newModel() model {
-	return model{byOrigin: make(map[fieldwise.Version]*write), content: make(map[place][sha256.Size]byte), reports: make(map[fieldwise.ConflictID]fieldwise.Conflict)}
+	return model{byOrigin: make(map[fieldwise.Version]*write), content: make(map[place]content), reports: make(map[fieldwise.ConflictID]fieldwise.Conflict)}
 }
 
 // readFrame takes in a payload that is durable in a region's log, behind what has counts.
@@ -71,14 +82,16 @@ func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
 			w.fail("the log of %s has %s/%d behind %d", r.name, e.Origin.Region, e.Seq, has[e.Origin])
 		case m == nil:
 			w.fail("the log of %s has %s/%d, which nobody wrote", r.name, e.Origin.Region, e.Seq)
-		case ok && was != sum:
+		case ok && was.sum != sum && w.cloned:
+			w.forked = true
+		case ok && was.sum != sum:
 			w.fail("the log of %s has another %s/%d than others", r.name, e.Origin.Region, e.Seq)
-		case !has.Covers(m.saw):
+		case !has.Covers(m.saw) && e.Origin != w.twins: // of two entries with one version, the model knows one
 			w.fail("the log of %s has %s/%d before what its writer knew, %v: it has %v", r.name, e.Origin.Region, e.Seq, short(m.saw), short(has))
 		}
 		has[e.Origin] = e.Seq
-		w.content[at] = sum
-		m.logged = true
+		w.content[at], r.sums[at] = content{sum, m}, sum
+		m.logged, m.sum = true, sum
 		return nil
 	})
 	if err == nil {
@@ -104,6 +117,9 @@ func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
 
 // converged reports whether all regions are up, have nothing staged, and hold the same entries.
 func (w *world) converged() bool {
+	if _, ok := w.fork(); ok {
+		return false // somebody has to find it
+	}
 	for _, r := range w.regions {
 		if !r.up || r.committing || len(r.mine) > 0 || !r.held.Covers(r.staged) || !r.held.Covers(w.regions[0].held) || !w.regions[0].held.Covers(r.held) {
 			return false
@@ -112,11 +128,11 @@ func (w *world) converged() bool {
 	return true
 }
 
-// short is a vector without incarnations: a region has one.
+// short is a vector with as much of the incarnations as tells them apart.
 func short(v fieldwise.Vector) string {
 	var parts []string
 	for o, seq := range v {
-		parts = append(parts, fmt.Sprintf("%s:%d", o.Region, seq))
+		parts = append(parts, fmt.Sprintf("%s#%02x:%d", o.Region, o.Incarnation&0xff, seq))
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, " ")
@@ -138,14 +154,14 @@ func (w *world) judge() {
 	for _, m := range w.writes {
 		if m.outcome == acknowledged {
 			w.counts["acknowledged"]++
-			if !w.regions[0].held.Covers(fieldwise.Vector{m.receipt.Origin: m.receipt.Seq}) || !m.logged {
+			if !m.lost && (!w.regions[0].held.Covers(fieldwise.Vector{m.receipt.Origin: m.receipt.Seq}) || !m.logged) {
 				w.fail("%v, which was acknowledged, is in no log", m.receipt)
 			}
 		}
 	}
 	w.rebuild(states)
 	w.work.judge(w)
-	if w.counts["acknowledged"] == 0 && w.plan.Writes == 0 && w.phase > 5*time.Second && w.faults&(DiskErrors|FullDisks|PowerCuts|Kills|Stalls) == 0 {
+	if w.counts["acknowledged"] == 0 && w.plan.Writes == 0 && w.phase > 5*time.Second && w.faults&(DiskErrors|FullDisks|PowerCuts|Kills|Stalls|Restores) == 0 {
 		w.fail("nothing was acknowledged: the history is empty")
 	}
 }
@@ -153,6 +169,7 @@ func (w *world) judge() {
 // sameStates demands that all regions hold the same bytes, and know that they do.
 func (w *world) sameStates() map[string][]byte {
 	first := w.regions[0]
+	w.settleFork(first)
 	states := make(map[string][]byte)
 	_ = first.engine.States(name, func(key string, state []byte) error {
 		states[key] = slices.Clone(state)

@@ -15,12 +15,16 @@ type direction struct {
 	cut      [2]time.Duration // until then no request, and no answer, gets through
 	asked    time.Duration    // when the request that is under way was made
 	asking   bool
+	question time.Duration // when the last one about an identity was put
 }
 
 // link lets one region pull from another.
 func (w *world) link(to, from *region) {
 	d := &direction{w: w, to: to, from: from, dead: w.dead[pairOf(to, from)]}
 	to.links = append(to.links, d)
+	if to.up && !d.known() {
+		to.engine.Link(from.name)
+	}
 	if w.faults&Partitions != 0 {
 		w.every(Partitions, func() {
 			way := w.strikes.IntN(2)
@@ -87,6 +91,7 @@ func (d *direction) heal() {
 
 // tick goes on with what came, and asks for more, now and then.
 func (d *direction) tick() {
+	d.confirm()
 	const retry = time.Second
 	if d.to.up && d.to.stalled <= d.w.now && !d.known() && (!d.asking || d.w.now-d.asked > retry) {
 		d.take(d.to.engine.Resume(d.to.wall(), d.from.name))
@@ -146,7 +151,8 @@ func (d *direction) serve(request engine.Pull) {
 	r := d.from
 	frame, ok, _, err := r.engine.Serve(request)
 	if err != nil {
-		d.w.fail("%s does not serve %s: %v", r.name, request.From.Region, err)
+		d.w.refuses(r, err)
+		return
 	}
 	ship := request.Ship()
 	if ok {
@@ -189,7 +195,8 @@ func (d *direction) deliver(request engine.Pull, parts []engine.Part) {
 func (d *direction) take(done engine.Delivered, err error) {
 	r := d.to
 	if err != nil {
-		d.w.fail("%s cannot take what %s sent: %v", r.name, d.from.name, err)
+		d.w.tell("%s cannot take what %s sent: %v", r.name, d.from.name, err)
+		d.w.loud(err)
 	}
 	for _, alarm := range done.Alarms {
 		d.w.alarm(r, alarm)

@@ -20,7 +20,7 @@ const (
 	Repeats                       // of messages
 	Delays                        // of messages, long and uneven, so that they overtake each other
 	Partitions                    // of one direction of a link
-	Stalls                        // of a region, which does nothing for a while
+	Stalls                        // of a region, which does nothing for a while, or of its disk
 	Kills                         // of a process; what it wrote is there
 	PowerCuts                     // of a machine; what it did not sync may be there or not
 	DiskErrors                    // of single operations, failed syncs among them
@@ -29,12 +29,14 @@ const (
 	Jumps                         // of clocks, there and back
 	FarFuture                     // a clock that is in 2099 for a while
 	DeadLinks                     // between pairs of regions that others connect, from the beginning
+	Restores                      // of disks from an earlier copy; what only they held since is gone
+	Clones                        // of a process, on a copy of its disk, which runs beside it
 
 	allFaults = 1<<iota - 1
 )
 
 var faultNames = [...]string{
-	"loss", "repeats", "delays", "partitions", "stalls", "kills", "powercuts", "diskerrors", "fulldisks", "skews", "jumps", "farfuture", "deadlinks",
+	"loss", "repeats", "delays", "partitions", "stalls", "kills", "powercuts", "diskerrors", "fulldisks", "skews", "jumps", "farfuture", "deadlinks", "restores", "clones",
 }
 
 // String lists the kinds by name, separated by commas.
@@ -80,6 +82,7 @@ next:
 // stream of its own: what is left out changes nothing else.
 type Plan struct {
 	Seed    uint64
+	With    Faults // kinds of faults that strike in any case
 	Without Faults // kinds of faults that are left out
 	Writes  int    // how many writes are asked for at most; 0: as many as drawn
 
@@ -109,6 +112,9 @@ func (p Plan) workload() workload {
 // Command is what repeats a history of profiles, before it is shrunk.
 func (p Plan) Command() string {
 	s := fmt.Sprintf("go test ./replog/replogtest/internal/sim -run TestSeed -v -sim.seed=%d", p.Seed)
+	if p.With != 0 {
+		s += " -sim.with=" + p.With.String()
+	}
 	if p.Without != 0 {
 		s += " -sim.without=" + p.Without.String()
 	}
@@ -135,6 +141,7 @@ type conditions struct {
 	latency time.Duration // of links
 	sync    time.Duration // of disks
 	ship    int           // entries in one answer
+	patient time.Duration // that the first write waits for the identity
 
 	loss, repeats float64 // of messages
 	often         map[Faults]time.Duration
@@ -168,6 +175,7 @@ func (p Plan) conditions() conditions {
 	if p.Until > 0 {
 		c.phase = p.Until
 	}
-	c.faults &^= p.Without
+	c.patient = span(0, 3*time.Second)
+	c.faults = (c.faults | p.With) &^ p.Without
 	return c
 }

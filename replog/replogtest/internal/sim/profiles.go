@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -112,8 +113,8 @@ func (m *write) change(p *profile) {
 func (p *profiles) judge(w *world) {
 	domain := w.regions[0].client.(profileClient).domain
 	reports := make(map[reported]bool)
-	for _, c := range w.reports {
-		reports[reported{c.Key, c.Loser.Version}] = true
+	for _, r := range w.regions {
+		maps.Copy(reports, r.reports)
 	}
 	shown := make(map[string]*profile)
 	for _, m := range w.writes {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"iter"
 	"math/rand/v2"
@@ -19,7 +20,6 @@ import (
 type region struct {
 	w       *world
 	name    fieldwise.Region
-	origin  fieldwise.Origin
 	machine *disk.Mem
 	faults  *disk.Fault
 	log     *wal.Log
@@ -36,6 +36,7 @@ type region struct {
 	staged     fieldwise.Vector // what the staged state holds
 	mine       []*write         // staged, and not settled
 	making     *write           // by the client's call that is going on
+	identity
 
 	held    fieldwise.Vector // by the log as the model knows it; never goes back
 	reports map[reported]bool
@@ -50,16 +51,17 @@ const (
 // epoch is when histories begin.
 var epoch = time.UnixMilli(1_800_000_000_000)
 
-func (w *world) addRegion(name fieldwise.Region) {
+func (w *world) addRegion(name fieldwise.Region) *region {
 	rng := w.plan.stream("region " + string(name))
 	r := &region{
-		w: w, name: name, origin: fieldwise.Origin{Region: name, Incarnation: 1 + rng.Uint64()>>1},
+		w: w, name: name, identity: identity{ids: w.plan.stream("identity " + string(name))},
 		machine: disk.NewMem(), held: make(fieldwise.Vector), reports: make(map[reported]bool), drop: rng,
 	}
 	if w.faults&Skews != 0 {
 		r.offset = time.Duration(rng.Int64N(int64(600*time.Millisecond))) - 300*time.Millisecond
 	}
 	w.regions = append(w.regions, r)
+	return r
 }
 
 func (r *region) wall() time.Time { return epoch.Add(r.w.now + r.offset) }
@@ -91,7 +93,7 @@ func (r *region) start() {
 }
 
 func (r *region) open() {
-	log, recovery, err := wal.Open(dir, engine.AppendIdentity(nil, r.origin), wal.Options{FS: r.faults})
+	log, recovery, err := wal.Open(dir, engine.AppendIdentity(nil, fieldwise.Origin{Region: r.name, Incarnation: r.incarnation()}), wal.Options{FS: r.faults})
 	if errors.Is(err, disk.ErrStopped) {
 		r.w.counts["cut off starts"]++
 		r.w.tell("%s is cut off while it starts", r.name)
@@ -117,13 +119,14 @@ func (r *region) open() {
 	if recovery.DroppedBytes > 0 {
 		r.w.counts["torn tails"]++
 	}
-	r.engine = engine.New(engine.Config{Origin: r.origin, OpenFrom: 64})
+	r.engine = r.newEngine(recovery.Created)
 	for _, d := range r.links {
 		if !d.known() {
 			r.engine.Link(d.from.name)
 		}
 	}
 	has := make(fieldwise.Vector)
+	r.sums = make(map[place][sha256.Size]byte)
 	for frame, err := range log.Frames(0) {
 		if err == nil {
 			err = r.engine.Recover(int64(frame.Position), frame.Payload)
@@ -138,6 +141,7 @@ func (r *region) open() {
 		r.w.fail("%s lost what its log had: %s, now %s", r.name, short(r.held), short(has))
 	}
 	r.held = has
+	r.forget()
 	r.end, r.staged, r.committing = log.Durable(), r.engine.Vector(), false
 	r.mine = nil
 	if r.client, err = r.w.work.open(r); err != nil {
@@ -197,7 +201,7 @@ func (r *region) commit() {
 		r.finish(b, payload, 0, err)
 		return
 	}
-	r.later(spread(r.w.network, r.w.sync), func() { r.finish(b, payload, frame, r.log.Sync()) })
+	r.later(r.w.syncTime(), func() { r.finish(b, payload, frame, r.log.Sync()) })
 }
 
 func (r *region) finish(b *engine.Batch, payload []byte, frame wal.Position, err error) {

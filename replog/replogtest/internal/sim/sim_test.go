@@ -21,17 +21,21 @@ var (
 	count   = flag.Int("sim.histories", 0, "how many histories TestPropertyHistoriesKeepWhatWasPromised plays; 0: as the environment says")
 	shrink  = flag.Bool("sim.shrink", true, "shrink a history that breaks a promise")
 	writes  = flag.Int("sim.writes", 0, "how many writes TestSeed makes at most")
+	with    Faults
 	without Faults
 )
 
-func init() { flag.Var(&without, "sim.without", "kinds of faults that TestSeed leaves out") }
+func init() {
+	flag.Var(&with, "sim.with", "kinds of faults that strike in any case in TestSeed")
+	flag.Var(&without, "sim.without", "kinds of faults that TestSeed leaves out")
+}
 
 // TestSeed plays one history and tells it.
 func TestSeed(t *testing.T) {
 	if *seed == 0 {
 		t.Skip("no -sim.seed")
 	}
-	r := Run(Plan{Seed: *seed, Without: without, Writes: *writes}, true)
+	r := Run(Plan{Seed: *seed, With: with, Without: without, Writes: *writes}, true)
 	if r.Violation != "" && *shrink {
 		r = Shrink(r)
 	}
@@ -60,7 +64,29 @@ func histories(t *testing.T, usual, long int) int {
 }
 
 func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
-	n := histories(t, 100, 300)
+	counts, n := play(t, Plan{}, histories(t, 100, 300))
+	if n < 100 {
+		return
+	}
+	for _, what := range []string{
+		"acknowledged", "add", "asked to relay", "batches", "city", "clock jumps", "clocks in 2099", "create", "cut off", "cut off starts", "dead links", "delayed", "delete", "delivered",
+		"disk failures", "failed batches", "hit", "kills", "lang", "lost", "name", "partitions", "poisoned", "power cuts",
+		"relayed", "remove", "repeated", "reports", "skew alarms", "slow syncs", "stalls",
+		"begun afresh", "clones", "confirmed", "forks that were found", "lost with their only disk", "restores", "waited in vain", "waiting writes",
+	} {
+		require.NotZero(t, counts[what], "no history had %q: the test has gone blind there", what)
+	}
+}
+
+// Disks that are put back to an earlier copy again and again, all of them at once at times,
+// while messages are on their way for long, and nothing else that would keep a log from being
+// confirmed meanwhile.
+func TestPropertyHistoriesWithRestores(t *testing.T) {
+	play(t, Plan{With: Restores | Delays, Without: Clones | FarFuture | Jumps | Kills | PowerCuts | DiskErrors | FullDisks | Partitions | Stalls}, histories(t, 40, 300))
+}
+
+// play plays n histories of a kind.
+func play(t *testing.T, p Plan, n int) (map[string]int, int) {
 	first := *seed
 	if first == 0 {
 		first = rand.Uint64() >> 16
@@ -68,7 +94,8 @@ func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
 	t.Logf("seed: %d (repeat with -sim.seed)", first)
 	counts := make(map[string]int)
 	for i := range n {
-		r := Run(Plan{Seed: first + uint64(i)}, false)
+		p.Seed = first + uint64(i)
+		r := Run(p, false)
 		if r.Violation != "" {
 			shrunk := r
 			if *shrink {
@@ -85,16 +112,7 @@ func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
 	for _, what := range slices.Sorted(maps.Keys(counts)) {
 		t.Logf("%s: %d", what, counts[what])
 	}
-	if n < 100 {
-		return
-	}
-	for _, what := range []string{
-		"acknowledged", "add", "asked to relay", "batches", "city", "clock jumps", "clocks in 2099", "create", "cut off", "cut off starts", "dead links", "delayed", "delete", "delivered",
-		"disk failures", "failed batches", "hit", "kills", "lang", "lost", "name", "partitions", "poisoned", "power cuts", "relayed",
-		"remove", "repeated", "reports", "skew alarms", "stalls",
-	} {
-		require.NotZero(t, counts[what], "no history had %q: the test has gone blind there", what)
-	}
+	return counts, n
 }
 
 // One seed is one history, whatever else the process does.

@@ -45,6 +45,8 @@ func (w *world) strike() {
 			w.counts["clocks in 2099"]++
 			w.jump(r, far, spread(w.strikes, time.Second))
 		}},
+		{Restores, w.restore},
+		{Clones, w.clone},
 	} {
 		if w.faults&f.kind == 0 {
 			continue
@@ -53,6 +55,16 @@ func (w *world) strike() {
 			w.every(f.kind, func() { f.strike(r) })
 		}
 	}
+}
+
+// syncTime is how long a disk takes: now and then, long.
+func (w *world) syncTime() time.Duration {
+	d := spread(w.network, w.sync)
+	if w.faults&Stalls != 0 && !w.healing && w.network.IntN(20) == 0 {
+		w.counts["slow syncs"]++
+		d += time.Duration(w.network.Int64N(int64(time.Second)))
+	}
+	return d
 }
 
 func (w *world) stall(r *region) {

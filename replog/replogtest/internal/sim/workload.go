@@ -56,6 +56,9 @@ func (w *world) client(r *region) {
 
 // write lets the client of a region write.
 func (w *world) write(r *region, m *write) {
+	if r.waits(func() { w.write(r, m) }) {
+		return
+	}
 	r.making = m
 	w.writes, w.lastWrite = append(w.writes, m), w.now
 	if err := r.client.write(m); err != nil {

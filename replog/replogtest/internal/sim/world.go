@@ -74,6 +74,9 @@ func Run(p Plan, told bool) (r *Report) {
 		case nil:
 		case broken:
 			r.Violation = string(v)
+		case ended:
+			w.tell("and that is the end: %v", v.err)
+			w.counts["forks that were found"]++
 		default:
 			r.Violation = fmt.Sprintf("panic: %v\n%s", v, debug.Stack())
 		}
@@ -111,6 +114,9 @@ func (w *world) play() {
 			break
 		}
 		w.step()
+	}
+	if at, ok := w.fork(); ok {
+		w.fail("there are two entries %v/%d, and nobody says so: %s", at.origin, at.seq, w.vectors())
 	}
 	if !w.converged() {
 		w.fail("the regions do not converge within %v after the last fault: %s", patience, w.vectors())

@@ -1,0 +1,239 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/replog/internal/disk"
+	"github.com/fieldwise/fieldwise/replog/internal/engine"
+)
+
+// identity is what has to do with who signs in a region.
+type identity struct {
+	ids     *rand.Rand
+	sums    map[place][sha256.Size]byte // of what the log holds
+	patient time.Duration               // until then writes wait; zero: none waited yet
+
+	backup *disk.Mem
+	backed fieldwise.Vector // what it holds
+	lost   fieldwise.Vector // what was held before the disk was restored
+}
+
+// ended is what a history ends with in which a fork was found, which nobody but people can
+// mend.
+type ended struct{ err error }
+
+// incarnation is one that nobody ever had, in most cases above the earlier ones.
+func (r *region) incarnation() uint64 {
+	return uint64(r.wall().UnixMilli())<<20 | r.ids.Uint64N(1<<20)
+}
+
+func (r *region) newEngine(begun bool) *engine.Engine {
+	origin, err := engine.ParseIdentity(r.log.Meta())
+	if err != nil {
+		r.w.fail("%s does not know who signs: %v", r.name, err)
+	}
+	cfg := engine.Config{Origin: origin, OpenFrom: 64, Epoch: 1, Begun: begun, Opening: r.ids.Uint64(), Fresh: r.incarnation()}
+	for _, other := range r.w.regions {
+		if !slices.Contains(cfg.Members, other.name) { // or it is a clone
+			cfg.Members = append(cfg.Members, other.name)
+		}
+	}
+	r.patient = 0
+	return engine.New(cfg)
+}
+
+// fork returns a place under which two logs hold different entries, if there is one.
+func (w *world) fork() (at place, ok bool) {
+	if !w.forked { // in logs, perhaps of disks that are gone
+		return place{}, false
+	}
+	for i, r := range w.regions {
+		for _, other := range w.regions[:i] {
+			for at, sum := range r.sums {
+				if is, ok := other.sums[at]; ok && is != sum {
+					return at, true
+				}
+			}
+		}
+	}
+	return place{}, false
+}
+
+// settleFork takes note of what is gone where two entries were at one place until the only disk
+// that had one of them was restored.
+func (w *world) settleFork(r *region) {
+	if !w.forked {
+		return
+	}
+	for _, m := range w.writes {
+		if r.sums[place{m.receipt.Origin, m.receipt.Seq}] != m.sum {
+			m.logged = false
+			m.lost = m.lost || m.receipt.Origin == w.twins
+		}
+	}
+}
+
+// waits reports whether a write has to wait; again is called when the waiting is over.
+func (r *region) waits(again func()) bool {
+	if r.engine.Identity().Standing != engine.Waiting {
+		return false
+	}
+	w := r.w
+	if r.patient == 0 {
+		w.counts["waiting writes"]++
+		r.patient = w.now + w.patient
+	}
+	if w.now >= r.patient {
+		r.engine.BeginAfresh("nobody confirms")
+		w.counts["waited in vain"]++
+		w.tell("%s goes on under %v", r.name, r.engine.Identity().Origin)
+		return false
+	}
+	r.later(20*time.Millisecond, func() {
+		if r.up {
+			again()
+		}
+	})
+	return true
+}
+
+// confirm asks whatever there is to ask about who signs, now and then.
+func (d *direction) confirm() {
+	const retry = 300 * time.Millisecond
+	if !d.to.up || d.to.stalled > d.w.now || d.question > 0 && d.w.now-d.question < retry {
+		return
+	}
+	q, ok := d.to.engine.Ask(d.from.name)
+	if !ok {
+		return
+	}
+	d.question = d.w.now
+	d.w.counts["questions"]++
+	d.send(0, d.from, func() {
+		a, err := d.from.engine.Answer(q)
+		if err != nil {
+			d.w.fail("%s does not answer %s: %v", d.from.name, d.to.name, err)
+		}
+		d.send(1, d.to, func() {
+			before := d.to.engine.Identity().Standing
+			if d.to.engine.Confirm(a) {
+				d.question = 0
+			}
+			if err := d.to.engine.Err(); err != nil {
+				d.w.loud(err)
+			}
+			if id := d.to.engine.Identity(); id.Standing != before {
+				d.w.counts[map[engine.Standing]string{engine.Confirmed: "confirmed", engine.Fresh: "begun afresh"}[id.Standing]]++
+				d.w.tell("%s signs as %v: %s", d.to.name, id.Origin, id.Why)
+			}
+		})
+	})
+}
+
+// refuses is told that a region does not serve another.
+func (w *world) refuses(r *region, err error) {
+	w.tell("%s does not serve: %v", r.name, err)
+	if r.engine.Err() == nil && errors.Is(err, engine.ErrForked) && !w.cloned {
+		w.counts["requests from before a restore"]++ // which were late; else the regions do not converge
+		return
+	}
+	w.loud(err)
+}
+
+// loud ends a history in which somebody says that there is a fork, if there can be one.
+func (w *world) loud(err error) {
+	if !w.cloned || !errors.Is(err, engine.ErrForked) && !errors.Is(err, engine.ErrLogRegressed) {
+		w.fail("%v", err)
+	}
+	panic(ended{err})
+}
+
+// restore copies the disk of a region, or puts an earlier copy in its place; at times, those
+// of all regions at once.
+func (w *world) restore(r *region) {
+	which := w.strikes.IntN(12)
+	switch {
+	case !r.up:
+	case r.backup == nil || which < 6:
+		r.backup, r.backed = r.machine.CrashSoft(), r.held.Clone()
+		w.tell("the disk of %s is copied", r.name)
+		if which < 4 { // and is put back before others have got much of what comes next
+			w.after(spread(w.strikes, 150*time.Millisecond), func() {
+				if !w.healing {
+					w.putBack(r)
+				}
+			})
+		}
+	case which < 8:
+		for _, r := range w.regions {
+			w.putBack(r)
+		}
+	default:
+		w.putBack(r)
+	}
+}
+
+func (w *world) putBack(r *region) {
+	if !r.up || r.backup == nil {
+		return
+	}
+	w.counts["restores"]++
+	w.tell("the disk of %s is restored: it has [%s]", r.name, short(r.backed))
+	if r.lost == nil {
+		r.lost = make(fieldwise.Vector)
+	}
+	for o, seq := range r.held {
+		r.lost[o] = max(r.lost[o], seq)
+	}
+	r.held = r.backed.Clone()
+	r.reports = make(map[reported]bool)
+	r.restart(r.backup.CrashSoft(), spread(w.strikes, time.Second))
+}
+
+// forget takes note of what nobody holds any more since the disk of the region was restored.
+func (r *region) forget() {
+	for _, o := range slices.SortedFunc(maps.Keys(r.lost), fieldwise.Origin.Compare) {
+	entries:
+		for seq := r.held[o] + 1; seq <= r.lost[o]; seq++ {
+			at := place{o, seq}
+			for _, other := range r.w.regions {
+				if other.held[o] >= seq {
+					continue entries
+				}
+			}
+			if c, ok := r.w.content[at]; ok {
+				r.w.counts["lost with their only disk"]++
+				r.w.tell("nobody holds %s#%02x/%d any more", o.Region, o.Incarnation&0xff, seq)
+				c.write.lost, c.write.logged = true, false
+				delete(r.w.content, at)
+			}
+		}
+	}
+	r.lost = nil
+}
+
+// clone starts a second process on a copy of a region's disk, once in a history.
+func (w *world) clone(r *region) {
+	if !r.up || w.cloned {
+		return
+	}
+	w.cloned, w.twins = true, r.engine.Identity().Origin
+	w.counts["clones"]++
+	w.tell("a second process starts on a copy of the disk of %s", r.name)
+	twin := w.addRegion(r.name)
+	twin.ids, twin.machine = w.plan.stream("identity of a clone"), r.machine.CrashSoft()
+	for _, peer := range w.regions {
+		if peer.name != r.name {
+			w.link(twin, peer)
+			w.link(peer, twin)
+		}
+	}
+	twin.start()
+	w.client(twin)
+}
