@@ -30,7 +30,8 @@ type act struct {
 	unsets []string // paths
 	want   any      // what the record shall show; nil where that is not known
 
-	settled string // a field that is to have one value now
+	settles string // a field
+	settled string // that field, if it is to have one value now
 	chosen  string // that value, where chooses is set
 	chooses bool
 }
@@ -143,6 +144,7 @@ func (a *act) resolve() (fieldwise.Receipt, error) {
 		paths = several
 	}
 	path := paths[a.rnd.IntN(len(paths))]
+	a.settles = path
 	if a.under = a.sometimes(); a.under == nil {
 		a.settled = path
 	}

@@ -389,12 +389,16 @@ func (a *act) effect(made *write, path string, e edit, now dots) (f effect, err 
 }
 
 // related reports whether a write is about something above or below a path: a value that
-// it sets above it may be there already. What is hidden below a path that is set or unset goes.
+// it sets above it may be there already. What is hidden below a path that is set, unset or settled
+// goes.
 func (a *act) related(made *write, path string) bool {
 	for _, at := range append(slices.Collect(maps.Keys(a.asks)), a.unsets...) {
 		if at != "" && below(path, at) {
 			return true
 		}
+	}
+	if a.settles != "" && below(path, a.settles) {
+		return true
 	}
 	for p := range made.effects {
 		if below(path, p) || below(p, path) {
