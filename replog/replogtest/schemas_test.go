@@ -26,11 +26,11 @@ func schemaOf[T any](t testing.TB, options ...fieldmerge.Option) *fieldmerge.Sch
 	return s
 }
 
-// histories are 130, or 25 under -short, or 800 under FIELDWISE_LONG=1, or as many as
+// histories are 70, or 25 under -short, or 800 under FIELDWISE_LONG=1, or as many as
 // FIELDWISE_HISTORIES says.
 func histories(t testing.TB) (o replogtest.Options) {
 	t.Helper()
-	o.Histories = 130
+	o.Histories = 70
 	if testing.Short() {
 		o.Histories = 25
 	}

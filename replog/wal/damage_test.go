@@ -52,7 +52,7 @@ func TestCutAtEveryByteRecoversToAPrefix(t *testing.T) {
 // Every flip before the last batch is named as corruption; in the last batch it is the torn end that it
 // looks like. Nothing is ever changed or missing in the middle.
 func TestEveryBitFlip(t *testing.T) {
-	size := 16 << 10
+	size := 8 << 10
 	if os.Getenv("WAL_TEST_FULL") != "" {
 		size = 64 << 10
 	} else if testing.Short() || raceEnabled { // one goroutine: the race detector has nothing to find here
@@ -243,7 +243,7 @@ func TestSearchIsBoundedOnHostileTails(t *testing.T) {
 	// A torn frame whose payload claims at every 16 bytes to be a frame of a later batch that reaches far.
 	w := build(t, []int{10})
 	lo := int64(len(w.bytes))
-	tail := make([]byte, 4<<20)
+	tail := make([]byte, 1<<20)
 	for i := 16; i+16 <= len(tail); i += 16 {
 		pos := lo + int64(i)
 		le.PutUint32(tail[i:], 0xdeadbeef)

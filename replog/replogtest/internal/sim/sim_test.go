@@ -64,7 +64,7 @@ func histories(t *testing.T, usual, long int) int {
 }
 
 func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
-	counts, n := play(t, Plan{}, histories(t, 100, 300))
+	counts, n := play(t, Plan{}, histories(t, 100, 2000))
 	if n < 100 {
 		return
 	}
@@ -117,7 +117,7 @@ func play(t *testing.T, p Plan, n int) (map[string]int, int) {
 
 // One seed is one history, whatever else the process does.
 func TestOneSeedIsOneHistory(t *testing.T) {
-	seeds := uint64(20)
+	seeds := uint64(10)
 	if os.Getenv("FIELDWISE_LONG") == "1" {
 		seeds = 100
 	}
