@@ -31,9 +31,9 @@
 //	power a                       the same, without what was not synced
 //	clock a 2099                  sets the clock of a: to 2099, a time ahead (5m) or behind, or right
 //	release a 2                   starts a anew with release 2 of the service, which has notes and ranks plan
+//	backup a                      copies the disk of a
+//	restore a b                   puts the copies in place of the disks, and starts what was running
+//	clone a                       starts a second process of a, a', on a copy of its disk
 //	run 5s                        lets time pass; so does each write, for 10 ms
 //	show k                        tells what readers of k see in each region
-//
-// Restores and clones of disks will come with the commands backup and restore, once regions
-// find out about them.
 package sim

@@ -16,6 +16,7 @@ import (
 // identity is what has to do with who signs in a region.
 type identity struct {
 	ids     *rand.Rand
+	twin    bool                        // it began as a copy of another region's disk
 	sums    map[place][sha256.Size]byte // of what the log holds
 	patient time.Duration               // until then writes wait; zero: none waited yet
 
@@ -130,7 +131,11 @@ func (d *direction) confirm() {
 			}
 			if id := d.to.engine.Identity(); id.Standing != before {
 				d.w.counts[map[engine.Standing]string{engine.Confirmed: "confirmed", engine.Fresh: "begun afresh"}[id.Standing]]++
-				d.w.tell("%s signs as %v: %s", d.to.name, id.Origin, id.Why)
+				why := id.Why
+				if id.Standing == engine.Confirmed {
+					why = "all others confirm it"
+				}
+				d.w.tell("%s signs as %v: %s", d.to.name, id.Origin, why)
 			}
 		})
 	})
@@ -161,8 +166,7 @@ func (w *world) restore(r *region) {
 	switch {
 	case !r.up:
 	case r.backup == nil || which < 6:
-		r.backup, r.backed = r.machine.CrashSoft(), r.held.Clone()
-		w.tell("the disk of %s is copied", r.name)
+		w.copyDisk(r)
 		if which < 4 { // and is put back before others have got much of what comes next
 			w.after(spread(w.strikes, 150*time.Millisecond), func() {
 				if !w.healing {
@@ -177,6 +181,11 @@ func (w *world) restore(r *region) {
 	default:
 		w.putBack(r)
 	}
+}
+
+func (w *world) copyDisk(r *region) {
+	r.backup, r.backed = r.machine.CrashSoft(), r.held.Clone()
+	w.tell("the disk of %s is copied", r.name)
 }
 
 func (w *world) putBack(r *region) {
@@ -223,11 +232,15 @@ func (w *world) clone(r *region) {
 	if !r.up || w.cloned {
 		return
 	}
-	w.cloned, w.twins = true, r.engine.Identity().Origin
 	w.counts["clones"]++
+	w.client(w.twin(r))
+}
+
+func (w *world) twin(r *region) *region {
+	w.cloned, w.twins = true, r.engine.Identity().Origin
 	w.tell("a second process starts on a copy of the disk of %s", r.name)
 	twin := w.addRegion(r.name)
-	twin.ids, twin.machine = w.plan.stream("identity of a clone"), r.machine.CrashSoft()
+	twin.twin, twin.ids, twin.machine = true, w.plan.stream("identity of a clone"), r.machine.CrashSoft()
 	for _, peer := range w.regions {
 		if peer.name != r.name {
 			w.link(twin, peer)
@@ -235,5 +248,5 @@ func (w *world) clone(r *region) {
 		}
 	}
 	twin.start()
-	w.client(twin)
+	return twin
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/value"
 	"github.com/fieldwise/fieldwise/internal/wire"
+	"github.com/fieldwise/fieldwise/replog/internal/engine"
 )
 
 var rewrite = flag.Bool("update", false, "rewrite what the scenarios in testdata say")
@@ -79,7 +80,7 @@ var holding = regexp.MustCompile(`s \S+ has \S+:\d`)
 // playScenario returns the script with what comes of its commands.
 func playScenario(script string) string {
 	var out strings.Builder
-	s := &scenario{release: make(map[fieldwise.Region]string)}
+	s := &scenario{release: make(map[fieldwise.Region]string), doing: make(map[*write]func(*fieldmerge.Documents) error)}
 	for lines := bufio.NewScanner(strings.NewReader(script)); lines.Scan(); {
 		line := lines.Text()
 		if strings.HasPrefix(line, outputIndent) {
@@ -101,7 +102,7 @@ type scenario struct {
 	workload
 	world   *world
 	release map[fieldwise.Region]string // of the service, that a region runs
-	doing   func(*fieldmerge.Documents) error
+	doing   map[*write]func(*fieldmerge.Documents) error
 }
 
 type mistake string
@@ -127,6 +128,8 @@ func (s *scenario) command(words []string) (said []string) {
 		case nil:
 		case broken:
 			said = append(said, "broken: "+string(v))
+		case ended:
+			said = append(said, "found: "+v.err.Error())
 		case mistake:
 			said = append(said, "mistake: "+string(v))
 		default:
@@ -222,6 +225,13 @@ func init() { // several of them look at others
 			r := s.region(args[0])
 			r.restart(r.machine.CrashRand(r.drop), time.Second)
 		}},
+		"backup": {1, "REGION", func(s *scenario, args []string) { s.world.copyDisk(s.region(args[0])) }},
+		"restore": {1, "REGION ...", func(s *scenario, args []string) {
+			for _, name := range args {
+				s.world.putBack(s.region(name))
+			}
+		}},
+		"clone": {1, "REGION", func(s *scenario, args []string) { s.world.twin(s.region(args[0])) }},
 		"clock": {2, "REGION 2099|right|TIME", func(s *scenario, args []string) { s.region(args[0]).offset = offset(args[1]) }},
 		"run":   {1, "TIME", func(s *scenario, args []string) { s.run(duration(args[0])) }},
 		"show":  {1, "KEY", (*scenario).show},
@@ -233,7 +243,7 @@ const forever = 1 << 62
 // begin starts the regions.
 func (s *scenario) begin(names []string) {
 	w := newWorld(Plan{Seed: 1}, true)
-	w.conditions = conditions{regions: len(names), latency: 20 * time.Millisecond, sync: 2 * time.Millisecond, ship: 100}
+	w.conditions = conditions{regions: len(names), latency: 20 * time.Millisecond, sync: 2 * time.Millisecond, ship: 100, patient: 5 * time.Second}
 	w.work, w.unsupported = s, true
 	s.world = w
 	for _, name := range names {
@@ -252,7 +262,7 @@ func (s *scenario) begin(names []string) {
 func (s *scenario) region(name string) *region {
 	if s.world != nil {
 		for _, r := range s.world.regions {
-			if string(r.name) == name {
+			if string(r.name) == name || r.twin && name == string(r.name)+"'" {
 				return r
 			}
 		}
@@ -328,16 +338,24 @@ func (s *scenario) write(args []string, what, value string, do func(*fieldmerge.
 		s.world.tell("%s is down", r.name)
 		return
 	}
-	s.doing = do
-	s.world.write(r, &write{key: args[1], what: what, value: value})
+	m := &write{key: args[1], what: what, value: value}
+	s.doing[m] = do
+	s.world.write(r, m)
+	if r.engine.Identity().Standing == engine.Waiting {
+		s.world.tell("%s waits to know who signs", r.name)
+	}
 	s.run(10 * time.Millisecond) // until it is durable
 }
 
 // show tells what readers see in each region, and what stands still there.
 func (s *scenario) show(args []string) {
 	for _, r := range s.world.regions {
+		name := string(r.name)
+		if r.twin {
+			name += "'"
+		}
 		if !r.up {
-			s.world.tell("%s is down", r.name)
+			s.world.tell("%s is down", name)
 			continue
 		}
 		doc, err := r.client.(scenarioClient).docs.Get(context.Background(), args[0])
@@ -348,10 +366,10 @@ func (s *scenario) show(args []string) {
 		case err != nil:
 			s.world.fail("%s cannot be read: %v", args[0], err)
 		}
-		s.world.tell("%s shows %s, knowing %s", r.name, text, short(r.held))
+		s.world.tell("%s shows %s, knowing %s", name, text, short(r.held))
 		stopped := r.engine.Stats(r.wall()).Stopped
 		for _, o := range slices.SortedFunc(maps.Keys(stopped), fieldwise.Origin.Compare) {
-			s.world.tell("%s takes nothing of %s", r.name, o.Region)
+			s.world.tell("%s takes nothing of %s", name, o.Region)
 		}
 	}
 }
@@ -469,7 +487,7 @@ type scenarioClient struct {
 }
 
 func (c scenarioClient) write(m *write) error {
-	err := c.scenario.doing(c.docs)
+	err := c.scenario.doing[m](c.docs)
 	if errors.Is(err, fieldwise.ErrNotFound) {
 		c.region.w.tell("%s has no %s", c.region.name, m.key)
 		return nil
