@@ -28,14 +28,15 @@ type reader struct {
 	src  io.ReaderAt
 	salt uint64
 	sum  summer
-	step int64
+	step int64 // that is read ahead; it doubles with every read,
+	most int64 // up to this
 
 	buf  []byte // the bytes [base, base+len(buf)) of the file
 	base int64
 }
 
 func newReader(src io.ReaderAt, salt uint64) *reader {
-	return &reader{src: src, salt: salt, step: readStep}
+	return &reader{src: src, salt: salt, step: readStep, most: readStep}
 }
 
 // view returns the bytes [pos, pos+n), which must end at or before limit; nothing from limit on is read.
@@ -55,7 +56,7 @@ func (r *reader) view(pos, n, limit int64) ([]byte, error) {
 			r.buf = r.buf[:0]
 			return nil, err
 		}
-		r.step = min(2*r.step, readStep)
+		r.step = min(2*r.step, r.most)
 	}
 	return r.buf[pos-r.base : pos-r.base+n : pos-r.base+n], nil
 }

@@ -23,7 +23,7 @@ const sumBlock = 1 << 10
 
 func newSearcher(src io.ReaderAt, salt uint64, lo, hi int64) *searcher {
 	around := newReader(src, salt)
-	around.step = sumBlock
+	around.step, around.most = sumBlock, sumBlock
 	return &searcher{r: newReader(src, salt), around: around, lo: lo, hi: hi}
 }
 
