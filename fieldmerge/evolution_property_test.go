@@ -276,7 +276,7 @@ func (d *deployment) nothingIsLost(state []byte) {
 
 func TestPropertyMixedReleasesConvergeAndLoseNothing(t *testing.T) {
 	releases := threeReleases(t)
-	histories(t, 2500, 8000, func(t *rapid.T) {
+	histories(t, 2500, 5000, func(t *rapid.T) {
 		d := &deployment{t: t, releases: releases}
 		for i := range rapid.IntRange(2, 3).Draw(t, "regions") {
 			run := rapid.IntRange(0, 2).Draw(t, "release")

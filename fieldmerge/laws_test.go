@@ -97,7 +97,7 @@ func TestLawsOfRecords(t *testing.T) {
 		_, err = d.Upsert(context.Background(), key, setting(doc))
 		require.NoError(t, err)
 	}
-	histories(t, 1000, 5000, func(t *rapid.T) {
+	histories(t, 1000, 2500, func(t *rapid.T) {
 		a := &fieldActs{schema: schema, reads: make(map[int][]map[string]any)}
 		setBig := func(r *region, n int) {
 			name := rapid.SampledFrom([]string{"a", "address", "addresses"}).Draw(t, "name")
@@ -131,7 +131,7 @@ func TestLawsOfRegisters(t *testing.T) {
 		_, err = d.Put(context.Background(), key, v)
 		require.NoError(t, err)
 	}
-	histories(t, 1000, 5000, func(t *rapid.T) {
+	histories(t, 1000, 2500, func(t *rapid.T) {
 		setBig := func(r *region, n int) { put(t, r, append(bytes.Clone(r.State), make([]byte, n)...)) }
 		doc := func([]byte) flat { return nil }
 		obeysLaws(t, m, states(t, m, doc, anyWholeActs, setBig, func(r *region) { crowdInto(r, func(r *region) { put(t, r, r.origin.Incarnation) }) }))

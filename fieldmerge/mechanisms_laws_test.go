@@ -160,7 +160,7 @@ func mechanismSchema(t require.TestingT) *fieldmerge.Schema[everyMechanism] {
 // heard of the same hold the same bytes and show the same.
 func TestPropertyMechanismsObeyTheLawsAndConverge(t *testing.T) {
 	schema := mechanismSchema(t)
-	histories(t, 200, 4000, func(t *rapid.T) {
+	histories(t, 200, 2000, func(t *rapid.T) {
 		var sites []*stepped
 		var all []*fieldmerge.Domain[everyMechanism]
 		for _, name := range []fieldwise.Region{"a", "b", "c"} {

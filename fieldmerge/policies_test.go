@@ -316,7 +316,7 @@ func dealStrategy(path string) string {
 func survivalUnderPolicies(t *testing.T, how mode) {
 	schema := documentPolicies(t)
 	doc := docOf(t, schema)
-	histories(t, 1000, 8000, func(t *rapid.T) {
+	histories(t, 1000, 4000, func(t *rapid.T) {
 		a := &fieldActs{schema: schema, reads: make(map[int][]map[string]any)}
 		w := history(t, schema.Merger(), how, doc, func(w *world, r *region) {
 			if w.causal {
@@ -344,13 +344,13 @@ func TestSurvivalAndConvergenceUnderCustomPoliciesInChaos(t *testing.T) {
 // The same of structs with groups, written with and without tokens.
 func TestSurvivalOfStructsUnderCustomPolicies(t *testing.T) {
 	schema := dealSchema(t)
-	tokenHistories(t, 1500, 6000, 4, schema.Merger(), func(t require.TestingT) cards { return structCards[Deal]{schema, t} }, dealStrategy)
+	tokenHistories(t, 1500, 2500, 4, schema.Merger(), func(t require.TestingT) cards { return structCards[Deal]{schema, t} }, dealStrategy)
 }
 
 func TestLawsUnderCustomPolicies(t *testing.T) {
 	schema, deals := documentPolicies(t), dealSchema(t)
 	none := func(*region, int) {}
-	histories(t, 1000, 5000, func(t *rapid.T) {
+	histories(t, 1000, 2500, func(t *rapid.T) {
 		a := &fieldActs{schema: schema, reads: make(map[int][]map[string]any)}
 		obeysLaws(t, schema.Merger(), states(t, schema.Merger(), docOf(t, schema), a.act, none, func(*region) {}))
 		h := &tokenHistory{cards: structCards[Deal]{deals, t}, knew: make(map[int]uint64)}

@@ -29,7 +29,7 @@ func TestPropertyOneRegionIsAMapOfStructs(t *testing.T) {
 	schema, err := fieldmerge.NewSchema[Wider](wideOptions()...)
 	require.NoError(t, err)
 	boom := errors.New("boom")
-	histories(t, 1000, 8000, func(t *rapid.T) {
+	histories(t, 1000, 4000, func(t *rapid.T) {
 		host := mapstore.New(fieldwise.Origin{Region: "a", Incarnation: 1}, func() time.Time { return time.UnixMilli(1) })
 		d, err := fieldmerge.Open(host, "d", schema)
 		require.NoError(t, err)

@@ -698,10 +698,10 @@ func TestPropertyTokensOverwriteOnlyWhatTheyShowed(t *testing.T) {
 	documents := mixedSchema(t)
 	for name, regions := range map[string]int{"one region": 1, "several regions": 4} {
 		t.Run("structs, "+name, func(t *testing.T) {
-			tokenHistories(t, 1000, 4000, regions, schema.Merger(), func(t require.TestingT) cards { return structCards[Card]{schema, t} }, nil)
+			tokenHistories(t, 1000, 2500, regions, schema.Merger(), func(t require.TestingT) cards { return structCards[Card]{schema, t} }, nil)
 		})
 		t.Run("documents, "+name, func(t *testing.T) {
-			tokenHistories(t, 1000, 4000, regions, documents.Merger(), func(t require.TestingT) cards { return documentCards{documents, t} }, nil)
+			tokenHistories(t, 1000, 2500, regions, documents.Merger(), func(t require.TestingT) cards { return documentCards{documents, t} }, nil)
 		})
 	}
 }
@@ -710,7 +710,7 @@ func TestPropertyTokensOverwriteOnlyWhatTheyShowed(t *testing.T) {
 func TestPropertyTokensRoundTrip(t *testing.T) {
 	schema, err := fieldmerge.NewSchema[Wider](wideOptions()...)
 	require.NoError(t, err)
-	histories(t, 1000, 5000, func(t *rapid.T) {
+	histories(t, 1000, 2500, func(t *rapid.T) {
 		a, b := newStepped(schema.Merger(), "a", 1), newStepped(schema.Merger(), "bb", 1<<63)
 		da, err := fieldmerge.Open(a, "d", schema)
 		require.NoError(t, err)

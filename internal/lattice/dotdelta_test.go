@@ -179,7 +179,7 @@ func requireReads(t require.TestingT, table Table, k known) {
 // reads, and in the end all agree.
 func TestPropertyDotsAreAnObservedRemoveSet(t *testing.T) {
 	table := tableOf(t, threeOrigins())
-	histories(t, 2000, 20_000, func(t *rapid.T) {
+	histories(t, 2000, 8000, func(t *rapid.T) {
 		replicas := make([]known, 3)
 		for i := range replicas {
 			replicas[i].model = newObserved()

@@ -26,7 +26,7 @@ func schemaOf[T any](t testing.TB, options ...fieldmerge.Option) *fieldmerge.Sch
 	return s
 }
 
-// histories are 70, or 25 under -short, or 800 under FIELDWISE_LONG=1, or as many as
+// histories are 70, or 25 under -short, or 250 under FIELDWISE_LONG=1, or as many as
 // FIELDWISE_HISTORIES says.
 func histories(t testing.TB) (o replogtest.Options) {
 	t.Helper()
@@ -35,7 +35,7 @@ func histories(t testing.TB) (o replogtest.Options) {
 		o.Histories = 25
 	}
 	if os.Getenv("FIELDWISE_LONG") == "1" {
-		o.Histories = 800
+		o.Histories = 250
 	}
 	if s := os.Getenv("FIELDWISE_HISTORIES"); s != "" {
 		n, err := strconv.Atoi(s)
