@@ -85,7 +85,7 @@ func TestATreeAndItsClonesAreMapsOfTheirOwn(t *testing.T) {
 			items := requireBTree(t, &p.tree)
 			require.Len(t, items, len(p.model))
 			for _, it := range items {
-				key := int(binary.BigEndian.Uint64(it.bytes)) - 1<<32
+				key := int(binary.BigEndian.Uint64(it.bytes) - 1<<32)
 				value, ok := p.model[key]
 				require.True(t, ok)
 				require.Equal(t, numbered(key, value), it)
