@@ -24,7 +24,8 @@ const simulatedHistories = 25
 // with clients that write several records all along. Messages are lost, late and repeated, links
 // are cut in one direction, processes are killed, machines lose their power and what was not
 // synced, writes fail and disks fill up, clocks are wrong, jump and go to 2099. Then all faults
-// stop, and everything has to converge. The package comment lists what is checked.
+// stop, and everything has to converge. The package comment lists what is checked. Disks that
+// are restored from copies are left to CheckSchema.
 //
 // Options.Histories is 25 where it is zero, and each lasts for some seconds of virtual time.
 // It logs how many histories, writes, conflicts and faults of each kind there were.

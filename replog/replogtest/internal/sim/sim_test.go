@@ -144,22 +144,8 @@ func TestFaultsAreNamed(t *testing.T) {
 // Without failures each body crosses a link to a region once, from the region that wrote it:
 // what a history with nothing but odd clocks holds at its end.
 func TestPropertyEachBodyComesOnceWhereNothingFails(t *testing.T) {
-	n := histories(t, 15, 300)
-	first := *seed
-	if first == 0 {
-		first = rand.Uint64() >> 16
-	}
-	t.Logf("seed: %d (repeat with -sim.seed)", first)
-	bodies := 0
-	for i := range n {
-		r := Run(Plan{Seed: first + uint64(i), Without: allFaults &^ (Skews | Jumps | FarFuture)}, false)
-		if r.Violation != "" {
-			t.Fatalf("%s\nrepeat with: %s", r.Violation, r.Command())
-		}
-		bodies += r.Counts["bodies that come once"]
-	}
-	t.Logf("bodies: %d", bodies)
-	require.Positive(t, bodies)
+	counts, _ := play(t, Plan{Without: allFaults &^ (Skews | Jumps | FarFuture)}, histories(t, 15, 300))
+	require.Positive(t, counts["bodies that come once"])
 }
 
 // Where nothing fails but links that others make up for, all comes within RelayAfter for each
