@@ -186,6 +186,12 @@ func (r *Replica) pullFrom(ctx context.Context, peer *Replica, idle func()) erro
 	request, stale := r.engine.NextPull(time.Now(), peer.Region()), r.changed
 	r.mu.Unlock()
 	shipment, err := peer.serve(ctx, request, stale, idle)
+	if errors.Is(err, engine.ErrFloor) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.engine.Unfold(peer.Region())
+		return nil
+	}
 	if err != nil || shipment == nil {
 		return err
 	}

@@ -153,8 +153,19 @@ func (h *host) reopened() *host {
 	return r
 }
 
-// asks is the request that h makes of a peer now.
-func (h *host) asks(peer *host) Pull { return h.e.NextPull(h.now, peer.cfg.Origin.Region) }
+// asks is the request that h makes of a peer now: another one if the peer does not hold what
+// a floor stands for.
+func (h *host) asks(peer *host) Pull {
+	region := peer.cfg.Origin.Region
+	p := h.e.NextPull(h.now, region)
+	if _, err := peer.e.unfold(&p); err != nil {
+		require.ErrorIs(h.t, err, ErrFloor)
+		h.e.Unfold(region)
+		p = h.e.NextPull(h.now, region)
+		require.Empty(h.t, p.Floors)
+	}
+	return p
+}
 
 // answer is what a peer's host sends for a request: all parts from the frame on.
 func (h *host) answer(p Pull) []Part {

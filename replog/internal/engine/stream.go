@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/fieldwise/fieldwise"
@@ -16,7 +15,8 @@ type Pull struct {
 	From    fieldwise.Origin
 	Opening uint64 // of the log that asks
 	To      fieldwise.Region
-	Vector  fieldwise.Vector
+	Vector  fieldwise.Vector            // but for what is below the floors
+	Floors  map[fieldwise.Region]Floor  // in place of incarnations that both hold
 	Chains  map[fieldwise.Origin]uint64 // at the ends that Vector names
 	Relay   []fieldwise.Origin          // of other regions, whose bodies are to be sent too
 	Stopped []fieldwise.Origin          // what to leave out: it could not be applied here
@@ -27,8 +27,9 @@ type Pull struct {
 
 // peer is what is known of another region's replica.
 type peer struct {
-	acked fieldwise.Vector // nil: it never asked
-	links int              // over which it is pulled from
+	acked  fieldwise.Vector // nil: it never asked
+	links  int              // over which it is pulled from
+	unfold bool             // it is to be asked without floors
 
 	// What came from it and waits: rest begins with a marker that is not covered.
 	rest  []Part
@@ -45,10 +46,11 @@ type peer struct {
 func (e *Engine) NextPull(at time.Time, to fieldwise.Region) Pull {
 	p := Pull{
 		From: e.identity.Origin, Opening: e.cfg.Opening, To: to, Vector: e.vector.Clone(), Relay: e.relayed(at, to),
-		Chains: make(map[fieldwise.Origin]uint64), Mergers: make(map[string]string), asked: e.identity.asked[to],
+		Floors: make(map[fieldwise.Region]Floor), Chains: make(map[fieldwise.Origin]uint64), Mergers: make(map[string]string), asked: e.identity.asked[to],
 	}
 	e.peer(to).rest, e.peer(to).want = nil, nil
-	for o, seq := range e.vector {
+	e.fold(&p)
+	for o, seq := range p.Vector {
 		p.Chains[o] = e.chain(o, seq)
 	}
 	for o := range e.stopped {
@@ -83,6 +85,7 @@ func (e *Engine) Current(p *Pull) bool {
 // are to be sent; ok is false if there is nothing that the peer lacks. advanced says
 // that the peer acknowledged more than before. ErrForked says that the two hold different
 // entries under one origin and number: nothing is sent, since what stands behind would hide it.
+// ErrFloor is to be told to the peer, for its Unfold.
 func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
 	if p.From.Region == e.cfg.Origin.Region {
 		return 0, false, false, fmt.Errorf("replog: a peer names itself %v, which is this region; give each region a name of its own", p.From)
@@ -113,14 +116,18 @@ func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
 		}
 		return 0, false, false, e.forked(o, p.Vector[o], string(p.From.Region))
 	}
+	holds, err := e.unfold(&p)
+	if err != nil {
+		return 0, false, false, err
+	}
 	known := e.peer(p.From.Region)
-	advanced = !known.acked.Covers(p.Vector)
-	known.acked = maps.Clone(p.Vector)
+	advanced = !known.acked.Covers(holds)
+	known.acked, known.unfold = holds, false
 	for o, seq := range e.vector {
-		if seq <= p.Vector[o] || leaveOut(p.Stopped, o) {
+		if seq <= holds[o] || leaveOut(p.Stopped, o) {
 			continue
 		}
-		if at := e.index[o][p.Vector[o]].frame; !ok || at < frame {
+		if at := e.index[o][holds[o]].frame; !ok || at < frame {
 			frame, ok = at, true
 		}
 	}
@@ -138,7 +145,7 @@ func leaveOut(stopped []fieldwise.Origin, o fieldwise.Origin) bool {
 
 // lacks reports whether the peer that made the request is to be told of the entry.
 func (p *Pull) lacks(e *Entry) bool {
-	return e.Seq > p.Vector[e.Origin] && !leaveOut(p.Stopped, e.Origin)
+	return e.Seq > p.Vector[e.Origin] && !p.folded(e.Origin) && !leaveOut(p.Stopped, e.Origin)
 }
 
 // Delivered is what became of entries from a peer.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"time"
 
 	"github.com/fieldwise/fieldwise/replog/internal/engine"
@@ -102,6 +103,7 @@ func (d *direction) tick() {
 			if !d.to.held.Covers(request.Vector) { // its peers may drop what they keep for it
 				d.w.fail("%s acknowledges [%s] to %s, and its disk holds [%s]", d.to.name, short(request.Vector), d.from.name, short(d.to.held))
 			}
+			d.w.counts["floors"] += len(request.Floors)
 			if len(request.Relay) > 0 {
 				d.w.counts["asked to relay"]++
 			}
@@ -150,6 +152,14 @@ func (d *direction) arrive(to *region, do func()) {
 func (d *direction) serve(request engine.Pull) {
 	r := d.from
 	frame, ok, _, err := r.engine.Serve(request)
+	if errors.Is(err, engine.ErrFloor) {
+		d.w.counts["floors that differ"]++
+		d.send(1, d.to, func() {
+			d.asking = false
+			d.to.engine.Unfold(r.name)
+		})
+		return
+	}
 	if err != nil {
 		d.w.refuses(r, err)
 		return
