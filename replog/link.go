@@ -207,17 +207,16 @@ func (r *Replica) serve(ctx context.Context, request engine.Pull, stale <-chan s
 		if news := r.heedLocked(); advanced || news {
 			r.broadcastLocked()
 		}
-		changed, end := r.changed, r.end
+		changed, end, shipment := r.changed, r.end, r.engine.Ship(&request)
 		r.mu.Unlock()
 		if err != nil {
 			return nil, err
 		}
 		if ok {
-			shipment, err := r.shipmentFor(request, wal.Position(frame), end)
-			if err != nil {
+			if err := r.fill(shipment, wal.Position(frame), end); err != nil {
 				return nil, err
 			}
-			if len(shipment.Parts) == 0 {
+			if shipment.Empty() {
 				return nil, fmt.Errorf("replog: the log of %s does not hold what its vector says", r.Region())
 			}
 			r.mu.Lock()
@@ -238,11 +237,10 @@ func (r *Replica) serve(ctx context.Context, request engine.Pull, stale <-chan s
 	}
 }
 
-// shipmentFor reads what the request lacks from the log, up to maxShip bytes. It stops at
-// end: what is behind it is not published, and a peer that has it before we know that we
-// have it would look like one that holds what we lost.
-func (r *Replica) shipmentFor(request engine.Pull, from, end wal.Position) (*engine.Shipment, error) {
-	s := request.Ship()
+// fill reads what the peer lacks from the log, up to maxShip bytes. It stops at end: what is
+// behind it is not published, and a peer that has it before we know that we have it would
+// look like one that holds what we lost.
+func (r *Replica) fill(s *engine.Shipment, from, end wal.Position) error {
 	for frame, err := range r.log.Frames(from) {
 		if err == nil && frame.Position >= end {
 			break
@@ -254,13 +252,13 @@ func (r *Replica) shipmentFor(request engine.Pull, from, end wal.Position) (*eng
 			})
 		}
 		if err != nil {
-			return nil, fmt.Errorf("replog: read the log of %s: %w", r.Region(), err)
+			return fmt.Errorf("replog: read the log of %s: %w", r.Region(), err)
 		}
 		if s.Traffic.Bytes >= maxShip || s.Skipped >= maxSkip {
 			break
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // deliver stages what a peer sent for the request, and waits until it is durable and what

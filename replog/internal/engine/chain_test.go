@@ -116,3 +116,28 @@ func TestWhatArrivesBehindAForkIsRefused(t *testing.T) {
 	require.Nil(t, d.e.TakeBatch())
 	requireVector(t, d.e, "a#7:2")
 }
+
+// What a peer wrote on top of other entries than those that are here may mean something else
+// here, or nothing: it is not taken, also where the peer has fewer of them, and by nobody
+// before it asked itself.
+func TestWhatRestsOnForkedEntriesIsNotTaken(t *testing.T) {
+	a, _, _, c := twins(t)
+	a.write("tokens", "k", "4") // beyond where the two differ, which c cannot see
+	c.write("tokens", "z", "c1")
+	p := a.asks(c)
+	parts := c.answer(p)
+	require.Len(t, parts, 2)
+	require.Equal(t, Part{Origin: originOf("a"), To: 2, Chain: c.e.chain(originOf("a"), 2)}, parts[0])
+	_, err := a.e.Deliver(a.now, "c", parts)
+	require.ErrorIs(t, err, ErrForked)
+	require.ErrorContains(t, err, "a#7, at or before 2, here and in c")
+	require.ErrorIs(t, a.e.Err(), ErrForked, "it is a's own origin")
+	require.Nil(t, a.e.TakeBatch(), "nothing of it is taken")
+
+	d := newHost(t, "d").openAll()
+	d.sync(reopenedWithAll(a))
+	_, err = d.e.Deliver(d.now, "c", c.answer(d.asks(c)))
+	require.ErrorIs(t, err, ErrForked)
+	require.NoError(t, d.e.Err())
+	require.Nil(t, d.e.TakeBatch())
+}

@@ -174,7 +174,7 @@ func (h *host) answer(p Pull) []Part {
 	if !ok {
 		return nil
 	}
-	s := p.Ship()
+	s := h.e.Ship(&p)
 	for _, payload := range h.frames[frameIndex(frame):] {
 		require.NoError(h.t, Entries(payload, func(e Entry, body []byte) error {
 			s.Add(&e, body)

@@ -17,11 +17,14 @@ const DefaultRelayAfter = time.Second
 
 // Part is a piece of a shipment: the body of an entry, or, without one, a marker. A marker
 // stands for the entries From to To (both included) of an origin, whose bodies were left out:
-// what follows may be taken once those are here.
+// what follows may be taken once those are here. One whose From is zero stands for no entries:
+// the sender has those of the origin up to To, fewer than who asked for the shipment, with
+// that chain. If it has others than the receiver, all that follows may rest on those.
 type Part struct {
 	Body     []byte
 	Origin   fieldwise.Origin
 	From, To fieldwise.Seq
+	Chain    uint64 // at To, where From is zero
 }
 
 // Traffic counts entries that cross a link with their bodies.
@@ -40,7 +43,7 @@ func (t *Traffic) add(o Traffic) {
 }
 
 // Shipment is the answer to a request: what the peer lacks, in the order of this log.
-// Pull.Ship makes one.
+// Engine.Ship makes one.
 type Shipment struct {
 	Parts   []Part
 	Traffic Traffic
@@ -49,8 +52,20 @@ type Shipment struct {
 	request *Pull
 }
 
-// Ship begins the answer to the request.
-func (p *Pull) Ship() *Shipment { return &Shipment{request: p} }
+// Ship begins the answer to a request that Serve took.
+func (e *Engine) Ship(p *Pull) *Shipment {
+	s := &Shipment{request: p}
+	for o, theirs := range p.Vector {
+		if ours := e.vector[o]; ours > 0 && ours < theirs {
+			s.Parts = append(s.Parts, Part{Origin: o, To: ours, Chain: e.chain(o, ours)})
+		}
+	}
+	slices.SortFunc(s.Parts, func(a, b Part) int { return a.Origin.Compare(b.Origin) })
+	return s
+}
+
+// Empty reports whether there is nothing in the shipment that the peer lacks.
+func (s *Shipment) Empty() bool { return s.Traffic.Entries == 0 && s.Skipped == 0 }
 
 // Add takes in the next entry of the log, which is passed over if the peer has it. Between
 // two bodies there is one marker an origin, whatever the order of what it stands for: all of
@@ -261,10 +276,15 @@ func (e *Engine) Sent(to fieldwise.Region, t Traffic) { e.peer(to).sent.add(t) }
 
 // takeMarker holds a marker against what is staged, and reports whether what is behind it
 // waits.
-func (e *Engine) takeMarker(m Part) (waits bool, err error) {
+func (e *Engine) takeMarker(from fieldwise.Region, m Part) (waits bool, err error) {
 	switch {
-	case m.From == 0 || m.To < m.From:
+	case m.To < max(m.From, 1):
 		return false, fmt.Errorf("%w: marker of %v from %d to %d", fieldwise.ErrMalformed, m.Origin, m.From, m.To)
+	case m.From == 0:
+		if m.To <= e.staged[m.Origin] && m.Chain != e.chain(m.Origin, m.To) {
+			return false, e.forked(m.Origin, m.To, string(from))
+		}
+		return false, nil
 	case e.covers(m):
 		return false, nil
 	}

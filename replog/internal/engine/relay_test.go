@@ -488,7 +488,6 @@ func TestDeliverRefusesMarkersThatCannotBe(t *testing.T) {
 		want   error
 	}{
 		{Part{Origin: originOf("a")}, fieldwise.ErrMalformed},
-		{Part{Origin: originOf("a"), From: 0, To: 2}, fieldwise.ErrMalformed},
 		{Part{Origin: originOf("a"), From: 3, To: 2}, fieldwise.ErrMalformed},
 		{Part{Origin: originOf("a"), From: 2, To: 3}, ErrGap},
 	} {

@@ -188,14 +188,14 @@ func (e *Engine) take(now time.Time, from fieldwise.Region, parts []Part) (Deliv
 	}()
 	for i, part := range parts {
 		if part.Body == nil {
-			waits, err := e.takeMarker(part)
+			waits, err := e.takeMarker(from, part)
 			if waits {
 				p.rest = parts[i:]
 			}
 			if waits || err != nil {
 				return d, err
 			}
-			if e.stopped[part.Origin] == nil {
+			if part.From > 0 && e.stopped[part.Origin] == nil {
 				d.Want[part.Origin] = max(d.Want[part.Origin], part.To)
 			}
 			continue

@@ -164,10 +164,11 @@ func (d *direction) serve(request engine.Pull) {
 		d.w.refuses(r, err)
 		return
 	}
-	ship := request.Ship()
+	ship := r.engine.Ship(&request)
+	most := len(ship.Parts) + d.w.ship
 	if ok {
 		for f, err := range r.log.Frames(wal.Position(frame)) {
-			if f.Position >= r.end || len(ship.Parts) >= d.w.ship {
+			if f.Position >= r.end || len(ship.Parts) >= most {
 				break
 			}
 			if err == nil {
@@ -181,7 +182,7 @@ func (d *direction) serve(request engine.Pull) {
 					d.w.fail("%s cannot read its log: %v", r.name, err)
 				}
 				d.w.counts["failed reads"]++
-				ship = request.Ship()
+				ship = r.engine.Ship(&request)
 				break
 			}
 		}
