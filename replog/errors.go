@@ -28,6 +28,9 @@ var (
 	// that signs here, nothing more is written; otherwise nothing is taken from, or sent to,
 	// the peer that has the other entry.
 	ErrForked = engine.ErrForked
+	// ErrBehind says that a peer lacks entries which the log of this replica does not hold any
+	// more: only a snapshot of the states brings it up to date.
+	ErrBehind = engine.ErrBehind
 	// ErrReplaced says that the write which a receipt names failed: its number was given
 	// to another, or will be.
 	ErrReplaced = engine.ErrReplaced

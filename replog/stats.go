@@ -67,6 +67,11 @@ type Lag struct {
 	Entries int64
 	Bytes   int64         // of entry bodies
 	Age     time.Duration // of the oldest of them, by its timestamp and this wall clock
+
+	// Behind says that the peer lacks entries that this replica's log no longer holds: only
+	// a snapshot brings it up to date. Bytes are then those of all entries of the origin, and
+	// Age is of the newest one that the log does not hold.
+	Behind bool
 }
 
 // Stats returns the counters as of now.

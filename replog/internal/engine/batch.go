@@ -113,10 +113,8 @@ func (e *Engine) Committed(b *Batch, frame int64) {
 	}
 	for _, s := range b.entries {
 		o := s.entry.Origin
-		chain := e.chains[o][0]
-		if e.chains[o] = e.chains[o][1:]; len(e.chains[o]) == 0 {
-			delete(e.chains, o)
-		}
+		chain, _ := e.chain(o, s.entry.Seq)
+		e.unstage(o, s.entry.Seq)
 		e.count(frame, s.entry, s.size, chain)
 		d := e.domains[s.entry.Domain]
 		if s.state.IsZero() {

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"hash/crc64"
+	"slices"
 
 	"github.com/fieldwise/fieldwise"
 )
@@ -13,26 +15,68 @@ import (
 // nobody with the entries; it finds accidents and is no protection against malice.
 var chainTable = crc64.MakeTable(crc64.ECMA)
 
-// chain is the chain of an origin at a number that is durable or staged here.
-func (e *Engine) chain(o fieldwise.Origin, seq fieldwise.Seq) uint64 {
-	durable := e.vector[o]
-	switch {
-	case seq == 0:
-		return 0
-	case seq <= durable:
-		return e.index[o][seq-1].chain
+// link is the chain of an origin at a number.
+type link struct {
+	seq   fieldwise.Seq
+	chain uint64
+}
+
+// chain is the chain of an origin at a number, if that is known: what is durable or staged here
+// has one, but for what is in front of a base.
+func (e *Engine) chain(o fieldwise.Origin, seq fieldwise.Seq) (chain uint64, known bool) {
+	if seq == 0 {
+		return 0, true
 	}
-	return e.chains[o][seq-durable-1]
+	if h := e.index[o]; h != nil && seq <= h.end.seq {
+		if p := h.at(seq); p != nil {
+			return p.chain, true
+		}
+		return h.base.chain, seq == h.base.seq
+	}
+	staged := e.chains[o]
+	i, known := slices.BinarySearchFunc(staged, seq, func(l link, seq fieldwise.Seq) int { return cmp.Compare(l.seq, seq) })
+	if !known {
+		return 0, false
+	}
+	return staged[i].chain, true
+}
+
+// last is the number of the newest entry of an origin that is staged or durable here, and the
+// chain there, which is always known.
+func (e *Engine) last(o fieldwise.Origin) (seq fieldwise.Seq, chain uint64) {
+	seq = e.staged[o]
+	chain, _ = e.chain(o, seq)
+	return seq, chain
+}
+
+// isAnother reports whether a chain is known to be another than the one that is here.
+func (e *Engine) isAnother(o fieldwise.Origin, seq fieldwise.Seq, chain uint64) bool {
+	ours, known := e.chain(o, seq)
+	return known && ours != chain
+}
+
+// unstage forgets the chains of what is about to count as durable.
+func (e *Engine) unstage(o fieldwise.Origin, seq fieldwise.Seq) {
+	staged := e.chains[o]
+	for len(staged) > 0 && staged[0].seq <= seq {
+		staged = staged[1:]
+	}
+	if e.chains[o] = staged; len(staged) == 0 {
+		delete(e.chains, o)
+	}
 }
 
 // next is the chain of an origin at the entry behind those that are here.
 func (e *Engine) next(o fieldwise.Origin, body []byte) uint64 {
-	return crc64.Update(e.chain(o, e.staged[o]), chainTable, body)
+	_, chain := e.last(o)
+	return crc64.Update(chain, chainTable, body)
 }
 
-// same reports whether the entry with a body is the one that is here under its number.
+// same reports whether the entry with a body is the one that is here under its number, as far
+// as that can be known.
 func (e *Engine) same(o fieldwise.Origin, seq fieldwise.Seq, body []byte) bool {
-	return crc64.Update(e.chain(o, seq-1), chainTable, body) == e.chain(o, seq)
+	before, known := e.chain(o, seq-1)
+	return !known || !e.isAnother(o, seq, crc64.Update(before, chainTable, body))
 }
 
 // differs returns an origin of which the sender of a request holds other entries, if there is
@@ -40,7 +84,7 @@ func (e *Engine) same(o fieldwise.Origin, seq fieldwise.Seq, body []byte) bool {
 func (e *Engine) differs(p *Pull) (found fieldwise.Origin, ok bool) {
 	for o, seq := range p.Vector {
 		chain, known := p.Chains[o]
-		if !known || seq > e.vector[o] || chain == e.chain(o, seq) {
+		if !known || seq > e.vector[o] || !e.isAnother(o, seq, chain) {
 			continue
 		}
 		if o == e.identity.Origin {

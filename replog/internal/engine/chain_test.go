@@ -21,19 +21,26 @@ func twins(t *testing.T) (a, twin, b, c *host) {
 	return a, twin, b, c
 }
 
+// chainOf is the chain of an origin at a number, which has to be known.
+func chainOf(h *host, o fieldwise.Origin, seq fieldwise.Seq) uint64 {
+	chain, known := h.e.chain(o, seq)
+	require.True(h.t, known, "%v at %d", o, seq)
+	return chain
+}
+
 func TestTheChainIsTheSameForAllWhoHoldTheSameEntries(t *testing.T) {
 	a, b := newHost(t, "a").openAll(), newHost(t, "b").openAll()
 	a.write("tokens", "k", "1")
 	a.stage("notes", "k", "2")
 	a.stage("tokens", "k", "3")
-	require.NotZero(t, a.e.chain(originOf("a"), 3), "staged")
-	want := []uint64{0, a.e.chain(originOf("a"), 1), a.e.chain(originOf("a"), 2), a.e.chain(originOf("a"), 3)}
+	require.NotZero(t, chainOf(a, originOf("a"), 3), "staged")
+	want := []uint64{0, chainOf(a, originOf("a"), 1), chainOf(a, originOf("a"), 2), chainOf(a, originOf("a"), 3)}
 	a.commit()
 	b.sync(a)
 	r := reopenedWithAll(b)
 	for seq := range want {
 		for _, h := range []*host{a, b, r} {
-			require.Equal(t, want[seq], h.e.chain(originOf("a"), fieldwise.Seq(seq)))
+			require.Equal(t, want[seq], chainOf(h, originOf("a"), fieldwise.Seq(seq)))
 		}
 	}
 	a.stage("tokens", "k", "4")
@@ -41,7 +48,7 @@ func TestTheChainIsTheSameForAllWhoHoldTheSameEntries(t *testing.T) {
 	a.e.Failed()
 	a.stage("tokens", "k", "5")
 	a.commit()
-	require.Equal(t, reopenedWithAll(a).e.chain(originOf("a"), 4), a.e.chain(originOf("a"), 4), "what failed has left nothing")
+	require.Equal(t, chainOf(reopenedWithAll(a), originOf("a"), 4), chainOf(a, originOf("a"), 4), "what failed has left nothing")
 }
 
 func TestForkedEntriesOfAnotherOriginAreRefused(t *testing.T) {
@@ -71,7 +78,7 @@ func TestAForkOfTheOriginThatSignsHereEndsItsWriting(t *testing.T) {
 			p := a.asks(c)
 			p.Relay = []fieldwise.Origin{originOf("a")}
 			p.Vector[originOf("a")] = 1 // made before the write
-			p.Chains[originOf("a")] = a.e.chain(originOf("a"), 1)
+			p.Chains[originOf("a")] = chainOf(a, originOf("a"), 1)
 			_, err := a.e.Deliver(a.now, "c", c.answer(p))
 			return err
 		},
@@ -127,7 +134,7 @@ func TestWhatRestsOnForkedEntriesIsNotTaken(t *testing.T) {
 	p := a.asks(c)
 	parts := c.answer(p)
 	require.Len(t, parts, 2)
-	require.Equal(t, Part{Origin: originOf("a"), To: 2, Chain: c.e.chain(originOf("a"), 2)}, parts[0])
+	require.Equal(t, Part{Origin: originOf("a"), To: 2, Chain: chainOf(c, originOf("a"), 2)}, parts[0])
 	_, err := a.e.Deliver(a.now, "c", parts)
 	require.ErrorIs(t, err, ErrForked)
 	require.ErrorContains(t, err, "a#7, at or before 2, here and in c")

@@ -19,6 +19,9 @@ var (
 	// ErrForked says that two different entries have one origin and one number: two
 	// processes signed as one, each from a copy of the same directory.
 	ErrForked = errors.New("replog: two entries have one origin and number")
+	// ErrBehind says that a peer lacks entries which the log of this replica does not hold
+	// any more: only a snapshot of the states brings it up to date.
+	ErrBehind = errors.New("replog: the peer lacks entries that this log no longer holds: it needs a snapshot")
 	// ErrReplaced says that the write which a receipt names did not become durable: its
 	// number was given to another, or will be.
 	ErrReplaced = errors.New("replog: the write failed; its number goes to another")
@@ -68,14 +71,14 @@ type Engine struct {
 
 	// What is durable.
 	vector  fieldwise.Vector
-	index   map[fieldwise.Origin][]place
+	index   map[fieldwise.Origin]*history
 	bytes   int64 // of all entries
 	reports reports
 
 	// What is staged on top of it: batches that the log is writing, those that are
 	// full, and the one being filled.
-	staged     fieldwise.Vector              // covers what is durable and staged
-	chains     map[fieldwise.Origin][]uint64 // of what is staged and not durable
+	staged     fieldwise.Vector            // covers what is durable and staged
+	chains     map[fieldwise.Origin][]link // of what is staged and not durable
 	writing    []*Batch
 	full       []*Batch
 	filling    *Batch
@@ -119,9 +122,9 @@ func New(cfg Config) *Engine {
 		domains: make(map[string]*domain),
 		open:    openRecords{max: cfg.MaxOpen},
 		vector:  make(fieldwise.Vector),
-		index:   make(map[fieldwise.Origin][]place),
+		index:   make(map[fieldwise.Origin]*history),
 		staged:  make(fieldwise.Vector),
-		chains:  make(map[fieldwise.Origin][]uint64),
+		chains:  make(map[fieldwise.Origin][]link),
 		stopped: make(map[fieldwise.Origin]error),
 		peers:   make(map[fieldwise.Region]*peer),
 		relays:  relays{via: make(map[fieldwise.Origin]fieldwise.Region)},
@@ -191,8 +194,9 @@ func (e *Engine) Recover(frame int64, payload []byte) error {
 func (e *Engine) Recovered(now time.Time) {
 	e.now = now
 	e.recoverClock()
-	for _, places := range e.index {
-		for _, p := range places {
+	for _, h := range e.index {
+		_ = e.clock.Observe(h.base.time)
+		for _, p := range h.places {
 			_ = e.clock.Observe(p.time) // one that is too far ahead raised its alarm when it arrived
 		}
 	}
@@ -200,12 +204,7 @@ func (e *Engine) Recovered(now time.Time) {
 
 // count takes a durable entry into vector and index.
 func (e *Engine) count(frame int64, entry Entry, size int, chain uint64) {
-	all := e.index[entry.Origin]
-	p := place{frame: frame, bytes: int64(size), time: entry.Time, chain: chain}
-	if len(all) > 0 {
-		p.bytes += all[len(all)-1].bytes
-	}
-	e.index[entry.Origin] = append(all, p)
+	e.history(entry.Origin).add(frame, &entry, size, chain)
 	e.vector[entry.Origin] = entry.Seq
 	e.bytes += int64(size)
 }
@@ -221,7 +220,8 @@ func (e *Engine) Generation() uint64 { return e.generation }
 
 // Has reports whether the write that the receipt names is durable here, as the zero
 // receipt always is. ErrReplaced says that it never will be: another entry has its
-// place, or it was made here and is neither durable nor staged.
+// place, or it was made here and is neither durable nor staged. Of an entry that the log no
+// longer holds, nothing is known but that it is in the states.
 func (e *Engine) Has(r fieldwise.Receipt) (bool, error) {
 	if r.IsZero() {
 		return true, nil
@@ -232,8 +232,8 @@ func (e *Engine) Has(r fieldwise.Receipt) (bool, error) {
 	if r.Seq == 0 || e.vector[r.Origin] < r.Seq {
 		return false, nil
 	}
-	if at := e.index[r.Origin][r.Seq-1].time; at != r.Time {
-		return false, fmt.Errorf("%w: what has the number of %v was written at %v", ErrReplaced, r, at)
+	if p := e.index[r.Origin].at(r.Seq); p != nil && p.time != r.Time {
+		return false, fmt.Errorf("%w: what has the number of %v was written at %v", ErrReplaced, r, p.time)
 	}
 	return true, nil
 }

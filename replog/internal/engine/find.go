@@ -8,7 +8,7 @@ import (
 )
 
 // Find returns the frame of the log that holds the entry of a version; ok is false if no
-// entry that is durable here has it.
+// entry that is durable here, and still in the log, has it.
 //
 // An origin never gives a timestamp twice, so the entry that has it is the one. Timestamps
 // rise with the numbers of the entries but where a write took its time before another and
@@ -16,7 +16,7 @@ import (
 // the search goes on to both sides, until every entry was looked at: it is right in any
 // order, and long only for a version that is not here.
 func (e *Engine) Find(v fieldwise.Version) (frame int64, ok bool) {
-	places := e.index[v.Origin]
+	places := e.index[v.Origin].held()
 	at, _ := slices.BinarySearchFunc(places, v.Time, func(p place, t fieldwise.Timestamp) int {
 		return cmp.Compare(p.time, t)
 	})

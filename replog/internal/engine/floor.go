@@ -56,10 +56,11 @@ func (e *Engine) fold(p *Pull) {
 func (e *Engine) floor(region fieldwise.Region, below uint64) (f Floor, any bool) {
 	f.Below = below
 	for _, o := range e.ended(region, below) {
+		chain, _ := e.chain(o, e.vector[o])
 		var b [24]byte
 		binary.BigEndian.PutUint64(b[:], o.Incarnation)
 		binary.BigEndian.PutUint64(b[8:], uint64(e.vector[o]))
-		binary.BigEndian.PutUint64(b[16:], e.chain(o, e.vector[o]))
+		binary.BigEndian.PutUint64(b[16:], chain)
 		f.Digest = crc64.Update(f.Digest, chainTable, b[:])
 		any = true
 	}

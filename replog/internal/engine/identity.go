@@ -161,11 +161,9 @@ func (e *Engine) recoverClock() {
 		skew = fieldwise.DefaultMaxSkew
 	}
 	others := fieldwise.NewTimestamp(e.now)
-	for o, places := range e.index {
+	for o, h := range e.index {
 		if o.Region != id.Origin.Region {
-			for _, p := range places {
-				others = max(others, p.time)
-			}
+			others = max(others, h.latest())
 		}
 	}
 	if ahead := id.mark.Time().Sub(others.Time()); id.Standing == Waiting && ahead > skew {
@@ -227,10 +225,10 @@ func (e *Engine) Answer(q Question) (Answer, error) {
 		e.identity.asked[region] = opening{name: q.Opening, count: last.count + 1}
 		e.peer(region).rest = nil
 	}
-	seq := e.staged[q.Origin]
+	seq, chain := e.last(q.Origin)
 	return Answer{
 		Question: q, From: e.cfg.Origin.Region, Epoch: e.cfg.Epoch, Opening: e.cfg.Opening,
-		Drained: e.drained(), Seq: seq, Chain: e.chain(q.Origin, seq),
+		Drained: e.drained(), Seq: seq, Chain: chain,
 	}, nil
 }
 
@@ -264,7 +262,7 @@ func (e *Engine) Confirm(a Answer) (news bool) {
 	case a.Seq > have:
 		_ = e.exceeded(a.Seq, string(a.From)) // shown by Err
 		return true
-	case a.Chain != e.chain(id.Origin, a.Seq):
+	case e.isAnother(id.Origin, a.Seq, a.Chain):
 		_ = e.forked(id.Origin, a.Seq, string(a.From)) // shown by Err
 		return true
 	}

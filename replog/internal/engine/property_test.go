@@ -654,7 +654,7 @@ func (r *region) checkShipment(p *Pull, ship *Shipment) {
 	at := 0
 	for _, part := range ship.Parts {
 		if part.Body == nil && part.From == 0 {
-			if part.To != r.vector[part.Origin] || part.To >= p.Vector[part.Origin] || part.Chain != r.e.chain(part.Origin, part.To) {
+			if part.To != r.vector[part.Origin] || part.To >= p.Vector[part.Origin] || r.e.isAnother(part.Origin, part.To, part.Chain) {
 				r.w.Fatalf("%v: end %+v in answer to %+v, at %v", r.cfg.Origin, part, p, r.vector)
 			}
 			r.w.counts["ends"]++

@@ -57,7 +57,8 @@ func (e *Engine) Ship(p *Pull) *Shipment {
 	s := &Shipment{request: p}
 	for o, theirs := range p.Vector {
 		if ours := e.vector[o]; ours > 0 && ours < theirs {
-			s.Parts = append(s.Parts, Part{Origin: o, To: ours, Chain: e.chain(o, ours)})
+			chain, _ := e.chain(o, ours)
+			s.Parts = append(s.Parts, Part{Origin: o, To: ours, Chain: chain})
 		}
 	}
 	slices.SortFunc(s.Parts, func(a, b Part) int { return a.Origin.Compare(b.Origin) })
@@ -281,7 +282,7 @@ func (e *Engine) takeMarker(from fieldwise.Region, m Part) (waits bool, err erro
 	case m.To < max(m.From, 1):
 		return false, fmt.Errorf("%w: marker of %v from %d to %d", fieldwise.ErrMalformed, m.Origin, m.From, m.To)
 	case m.From == 0:
-		if m.To <= e.staged[m.Origin] && m.Chain != e.chain(m.Origin, m.To) {
+		if m.To <= e.staged[m.Origin] && e.isAnother(m.Origin, m.To, m.Chain) {
 			return false, e.forked(m.Origin, m.To, string(from))
 		}
 		return false, nil

@@ -117,7 +117,7 @@ func TestEachBodyCrossesALinkOnceInAHealthyMesh(t *testing.T) {
 					got := h.received()
 					own := int64(h.e.vector[h.cfg.Origin])
 					require.Equal(t, Traffic{Entries: total - own, Bytes: got.Bytes}, got, "seed %d", seed)
-					require.Equal(t, h.e.bytes, got.Bytes+h.e.index[h.cfg.Origin][own-1].bytes)
+					require.Equal(t, h.e.bytes, got.Bytes+h.e.index[h.cfg.Origin].at(fieldwise.Seq(own)).bytes)
 				}
 			}
 		})

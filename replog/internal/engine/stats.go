@@ -15,6 +15,11 @@ type Lag struct {
 	Entries int64
 	Bytes   int64         // of entry bodies
 	Age     time.Duration // of the oldest entry not acknowledged, by its timestamp
+
+	// Behind says that the destination lacks entries that this log no longer holds: it needs a
+	// snapshot. Bytes are then those of all entries of the origin, and Age is of the newest one
+	// that the log does not hold.
+	Behind bool
 }
 
 // Stats is a snapshot of the engine's counters.
@@ -74,16 +79,18 @@ func (e *Engine) Stats(now time.Time) Stats {
 
 func (e *Engine) lag(now time.Time, acked fieldwise.Vector) []Lag {
 	var all []Lag
-	for o, places := range e.index {
-		have := int(acked[o])
-		if have >= len(places) {
+	for o, h := range e.index {
+		have := acked[o]
+		if have >= h.end.seq {
 			continue
 		}
-		l := Lag{Origin: o, Entries: int64(len(places) - have), Bytes: places[len(places)-1].bytes}
-		if have > 0 {
-			l.Bytes -= places[have-1].bytes
+		l := Lag{Origin: o, Entries: int64(h.end.seq - have), Bytes: h.end.bytes, Behind: have < h.base.seq}
+		oldest := h.base.time
+		if !l.Behind {
+			oldest = h.at(have + 1).time
+			l.Bytes -= h.bytesUpTo(have)
 		}
-		l.Age = max(0, now.Sub(places[have].time.Time()))
+		l.Age = max(0, now.Sub(oldest.Time()))
 		all = append(all, l)
 	}
 	slices.SortFunc(all, func(a, b Lag) int { return a.Origin.Compare(b.Origin) })

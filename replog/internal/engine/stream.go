@@ -51,7 +51,7 @@ func (e *Engine) NextPull(at time.Time, to fieldwise.Region) Pull {
 	e.peer(to).rest, e.peer(to).want = nil, nil
 	e.fold(&p)
 	for o, seq := range p.Vector {
-		p.Chains[o] = e.chain(o, seq)
+		p.Chains[o], _ = e.chain(o, seq)
 	}
 	for o := range e.stopped {
 		p.Stopped = append(p.Stopped, o)
@@ -86,6 +86,7 @@ func (e *Engine) Current(p *Pull) bool {
 // that the peer acknowledged more than before. ErrForked says that the two hold different
 // entries under one origin and number: nothing is sent, since what stands behind would hide it.
 // ErrFloor is to be told to the peer, for its Unfold.
+// ErrBehind says that the peer lacks what this log does not hold any more: see Snapshot.
 func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
 	if p.From.Region == e.cfg.Origin.Region {
 		return 0, false, false, fmt.Errorf("replog: a peer names itself %v, which is this region; give each region a name of its own", p.From)
@@ -123,11 +124,14 @@ func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
 	known := e.peer(p.From.Region)
 	advanced = !known.acked.Covers(holds)
 	known.acked, known.unfold = holds, false
+	if o, ok := e.behind(holds, p.Stopped); ok {
+		return 0, false, advanced, fmt.Errorf("%w: %s has %v up to %d, here they begin behind %d", ErrBehind, p.From.Region, o, holds[o], e.index[o].base.seq)
+	}
 	for o, seq := range e.vector {
 		if seq <= holds[o] || leaveOut(p.Stopped, o) {
 			continue
 		}
-		if at := e.index[o][holds[o]].frame; !ok || at < frame {
+		if at := e.index[o].at(holds[o] + 1).frame; !ok || at < frame {
 			frame, ok = at, true
 		}
 	}

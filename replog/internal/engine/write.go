@@ -104,7 +104,7 @@ func (e *Engine) stage(entry Entry, kind byte, state State, conflicts []fieldwis
 		entry.Delta = nil
 		e.domains[entry.Domain].staged[entry.Key] = stagedState{state: state, batch: b.Number}
 	}
-	e.chains[entry.Origin] = append(e.chains[entry.Origin], e.next(entry.Origin, body))
+	e.chains[entry.Origin] = append(e.chains[entry.Origin], link{entry.Seq, e.next(entry.Origin, body)})
 	b.entries = append(b.entries, stagedEntry{entry: entry, size: len(body), state: state})
 	for i := range conflicts {
 		b.addReport(&conflicts[i])
