@@ -44,24 +44,28 @@ func CutCount(b []byte) (c Count, rest []byte, ok bool) {
 	if err != nil || head > maxHead || len(rest) < timeLen {
 		return Count{}, nil, false
 	}
-	c = Count{Index: int(head >> headShift), Time: fieldwise.Timestamp(binary.BigEndian.Uint64(rest))}
-	next := func(b []byte) (n uint64) {
-		if err == nil {
-			n, rest, err = wire.Uint(b)
-		}
-		return n
+	c.Index, c.Time = int(head>>headShift), fieldwise.Timestamp(binary.BigEndian.Uint64(rest))
+	if c.Up, rest, err = wire.Uint(rest[timeLen:]); err != nil {
+		return Count{}, nil, false
 	}
-	c.Up = next(rest[timeLen:])
+	if head&(headDown|headBase) == 0 {
+		return c, rest, true
+	}
 	if head&headDown != 0 {
-		c.Down = next(rest)
+		c.Down, rest, err = wire.Uint(rest)
 	}
-	if head&headBase != 0 {
-		c.BaseUp = next(rest)
-		if head&headDown != 0 {
-			c.BaseDown = next(rest)
+	if err == nil && head&headBase != 0 {
+		c.BaseUp, rest, err = wire.Uint(rest)
+		if err == nil && head&headDown != 0 {
+			c.BaseDown, rest, err = wire.Uint(rest)
 		}
 	}
 	return c, rest, err == nil
+}
+
+// covers reports whether every number of c is at least what it is in o.
+func (c *Count) covers(o *Count) bool {
+	return c.Time >= o.Time && c.Up >= o.Up && c.Down >= o.Down && c.BaseUp >= o.BaseUp && c.BaseDown >= o.BaseDown
 }
 
 // AppendCount appends a count to a counter.
@@ -95,6 +99,9 @@ func joinCounts(dst, a, b []byte) ([]byte, error) {
 			dst, a = append(dst, a[:len(a)-len(resta)]...), resta
 		case ca.Index > cb.Index:
 			dst, b = append(dst, b[:len(b)-len(restb)]...), restb
+		case cb.covers(&ca):
+			dst = append(dst, b[:len(b)-len(restb)]...)
+			a, b = resta, restb
 		default:
 			dst = AppendCount(dst, Count{
 				Index: ca.Index, Time: max(ca.Time, cb.Time), Up: max(ca.Up, cb.Up), Down: max(ca.Down, cb.Down),
