@@ -67,8 +67,9 @@
 // [Config.MaxSkew]) begins a fresh incarnation at once, which does not go on from there: the
 // clock was wrong then.
 //
-// A fresh incarnation costs an origin more in version vectors and records for good. So a region
-// is better opened while the others can be reached.
+// A fresh incarnation costs an origin more in the version vectors and in each record that it
+// writes, for good; requests between regions do not grow with them. So a region is better opened
+// while the others can be reached.
 //
 // Two processes on copies of one directory sign as one, if the second is confirmed before the
 // first signs more. Every replica keeps a checksum over each origin's entries and compares it with
