@@ -57,6 +57,7 @@ var arrows = []struct {
 	{"lww", []string{"root", "crdt"}},
 	{"regionpriority", []string{"root", "crdt", "lww"}},
 	{"internal/mapstore", []string{"root"}}, // stands in for the log in their tests
+	{"internal/randtest", []string{"pgregory.net/rapid"}},
 	{"fieldmerge", []string{"root", "internal/wire", "internal/value", "internal/lattice", "crdt", "lww", "regionpriority"}},
 
 	// The log: it knows Merger, and no strategy.
@@ -74,7 +75,7 @@ var arrows = []struct {
 }
 
 // testPackages are imported by _test.go files only, and by each other.
-var testPackages = []string{"replog/replogtest", "replog/replogtest/internal/sim", "internal/mapstore"}
+var testPackages = []string{"replog/replogtest", "replog/replogtest/internal/sim", "internal/mapstore", "internal/randtest"}
 
 // topLevel are the directories at the root that hold Go code.
 var topLevel = []string{"lww", "regionpriority", "fieldmerge", "crdt", "replog", "examples", "internal"}
@@ -221,7 +222,7 @@ func importFault(dir string, isTest bool, imported string) string {
 		}
 	}
 	if slices.ContainsFunc(testLibraries, func(p string) bool { return matches(p+"/...", imported) }) {
-		if isTest {
+		if isTest || allows(dir, imported) {
 			return ""
 		}
 		return fmt.Sprintf("%s is for _test.go files only", imported)

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 func someConflict() fieldwise.Conflict {
@@ -74,7 +75,7 @@ func TestConflictIDsOfDifferentWritesDiffer(t *testing.T) {
 		c.Loser.Version.Time = fieldwise.Timestamp(w.time)
 		return c.ID()
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		a, b := writes.Draw(t, "a"), writes.Draw(t, "b")
 		if (id(a) == id(b)) != (a == b) {
 			t.Fatalf("%v and %v", id(a), id(b))

@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // Small mergers that obey the laws. The broken ones below differ from them in the
@@ -154,7 +155,7 @@ func TestCheckLawsPassesLawfulMergers(t *testing.T) {
 }
 
 func TestCheckLawsPassesLawfulMergersOnRandomSamples(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		sample := rapid.Custom(func(t *rapid.T) string {
 			value := rapid.StringN(0, 2, 2).Draw(t, "value")
 			return string(write(rapid.ByteRange(1, 2).Draw(t, "time"), rapid.ByteRange('A', 'C').Draw(t, "region"), value))

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 func TestRegionNames(t *testing.T) {
@@ -48,7 +49,7 @@ func TestRegionNames(t *testing.T) {
 
 func TestRegionValidateAgreesWithTheRule(t *testing.T) {
 	names := rapid.OneOf(rapid.StringMatching(`[a-z0-9-]{0,70}`), rapid.StringMatching(`[a-z0-9-]{0,3}.[a-z0-9-]{0,3}`), rapid.String())
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		name := names.Draw(t, "name")
 		want := len(name) >= 1 && len(name) <= 63 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" &&
 			!strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-", r) })

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // versions draws from few values, so that ties are common, and sometimes from all.
@@ -28,7 +29,7 @@ func versions() *rapid.Generator[fieldwise.Version] {
 }
 
 func TestVersionOrderIsTotal(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		a, b, c := versions().Draw(t, "a"), versions().Draw(t, "b"), versions().Draw(t, "c")
 		if got, back := a.Compare(b), b.Compare(a); got != -back {
 			t.Fatalf("not antisymmetric: a to b is %d, b to a is %d", got, back)
@@ -43,7 +44,7 @@ func TestVersionOrderIsTotal(t *testing.T) {
 }
 
 func TestVersionOrderIsTimeThenRegionThenIncarnation(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		a, b := versions().Draw(t, "a"), versions().Draw(t, "b")
 		want := cmp.Or(
 			cmp.Compare(uint64(a.Time), uint64(b.Time)),
@@ -114,7 +115,7 @@ func TestTimestampBounds(t *testing.T) {
 
 func TestTimestampFollowsTime(t *testing.T) {
 	millis := rapid.Int64Range(-1000, 1<<48+1000)
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		a, b := millis.Draw(t, "a"), millis.Draw(t, "b")
 		ta, tb := fieldwise.NewTimestamp(time.UnixMilli(a)), fieldwise.NewTimestamp(time.UnixMilli(b))
 		if a <= b && ta > tb {

@@ -122,7 +122,8 @@ histories() {
     -count=1 -v -timeout "$timeout" "$@" ./... >"$log" 2>&1 || rc=$?
   if ((rc)); then
     # What failed may stand far up: its names and seeds first, then the end of it all.
-    grep -nE '^ *(--- FAIL|FAIL|panic:)|rapid.seed=|_SEED=|failed after' "$log" | head -n 60
+    grep -nE '^ *(--- FAIL|FAIL|panic:)|rapid.seed=|REPLOGTEST_SEED=|failed after' "$log" | head -n 60
+    echo "played under: $(grep -o 'FIELDWISE_SEED=[0-9]*' "$log" | sort -u | xargs)"
     quiet <"$log" | tail -n 400
     return "$rc"
   fi

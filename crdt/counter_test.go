@@ -12,6 +12,7 @@ import (
 
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -135,16 +136,16 @@ func checkCounter[C any, P counterFace[C]](t *rapid.T, c P, m modelCounter, low,
 
 func TestPropertyPNCounterIsANumber(t *testing.T) {
 	low, high := big.NewInt(math.MinInt64), big.NewInt(math.MaxInt64)
-	histories(t, 1000, 10000, func(t *rapid.T) { counterProperty[crdt.PNCounter](t, low, high) })
+	randtest.Check(t, 1000, 10000, func(t *rapid.T) { counterProperty[crdt.PNCounter](t, low, high) })
 }
 
 func TestPropertyGCounterIsANumber(t *testing.T) {
 	low, high := new(big.Int), bigUint(math.MaxUint64)
-	histories(t, 1000, 10000, func(t *rapid.T) { counterProperty[crdt.GCounter](t, low, high) })
+	randtest.Check(t, 1000, 10000, func(t *rapid.T) { counterProperty[crdt.GCounter](t, low, high) })
 }
 
 func TestPropertyCounterLiterals(t *testing.T) {
-	histories(t, 1000, 10000, func(t *rapid.T) {
+	randtest.Check(t, 1000, 10000, func(t *rapid.T) {
 		n, m := rapid.Int64().Draw(t, "n"), drawAmount(t)
 		p, g := crdt.NewPNCounter(n), crdt.NewGCounter(m)
 		require.Equal(t, n, p.Value())

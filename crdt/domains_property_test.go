@@ -10,6 +10,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // In the property tests three regions write to one record and get each other's deltas in any
@@ -25,7 +26,7 @@ func notFound(t require.TestingT, err error) (found bool) {
 }
 
 func TestPropertySetsReadAsWhatArrived(t *testing.T) {
-	histories(t, 300, 2000, func(t *rapid.T) {
+	randtest.Check(t, 300, 2000, func(t *rapid.T) {
 		w := newWorld(t, crdt.SetMerger{})
 		var faces []*crdt.Sets[int64]
 		for _, h := range w.hosts {
@@ -78,7 +79,7 @@ func TestPropertySetsReadAsWhatArrived(t *testing.T) {
 const on, gone = 0, 1
 
 func TestPropertyFlagsReadAsWhatArrived(t *testing.T) {
-	histories(t, 500, 2000, func(t *rapid.T) {
+	randtest.Check(t, 500, 2000, func(t *rapid.T) {
 		w := newWorld(t, crdt.FlagMerger{})
 		var faces []*crdt.Flags
 		for _, h := range w.hosts {
@@ -130,7 +131,7 @@ func TestPropertyFlagsReadAsWhatArrived(t *testing.T) {
 // A region sees a list as it wrote it, and in the end it has all that nobody took out. It may
 // have more: an element that one region takes out stays where another had to move it meanwhile.
 func TestPropertyListsHaveWhatNobodyTookOut(t *testing.T) {
-	histories(t, 200, 1000, func(t *rapid.T) {
+	randtest.Check(t, 200, 1000, func(t *rapid.T) {
 		w := newWorld(t, crdt.ListMerger{})
 		var faces []*crdt.Lists[int64]
 		for _, h := range w.hosts {
@@ -203,7 +204,7 @@ func TestPropertyListsHaveWhatNobodyTookOut(t *testing.T) {
 
 // Whatever is moved about, and by whom, no element is lost that nobody took out.
 func TestPropertyListsThatAreReorderedKeepTheirElements(t *testing.T) {
-	histories(t, 200, 1000, func(t *rapid.T) {
+	randtest.Check(t, 200, 1000, func(t *rapid.T) {
 		w := newWorld(t, crdt.ListMerger{})
 		var faces []*crdt.Lists[int64]
 		for _, h := range w.hosts {
@@ -269,7 +270,7 @@ func (f extremeFace) delete() (fieldwise.Receipt, error) {
 func TestPropertyMaxAndMinReadAsWhatArrived(t *testing.T) {
 	for name, m := range map[string]fieldwise.Merger{"max": crdt.MaxMerger{}, "min": crdt.MinMerger{}} {
 		t.Run(name, func(t *testing.T) {
-			histories(t, 300, 2000, func(t *rapid.T) { extremeProperty(t, m) })
+			randtest.Check(t, 300, 2000, func(t *rapid.T) { extremeProperty(t, m) })
 		})
 	}
 }
@@ -343,7 +344,7 @@ func extremeProperty(t *rapid.T, m fieldwise.Merger) {
 
 // Every increment counts once, until a reset that knew of it.
 func TestPropertyCountersReadAsWhatArrived(t *testing.T) {
-	histories(t, 300, 2000, func(t *rapid.T) {
+	randtest.Check(t, 300, 2000, func(t *rapid.T) {
 		w := newWorld(t, crdt.CounterMerger{})
 		var faces []*crdt.Counters
 		var growing []*crdt.GCounters

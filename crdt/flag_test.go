@@ -9,6 +9,7 @@ import (
 
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // Random things are done to several flags, copies of each other too; all are looked at after
@@ -19,7 +20,7 @@ func TestPropertyFlagIsABool(t *testing.T) {
 		bond            *lattice.Bond
 		done            bool
 	}
-	histories(t, 1000, 10000, func(t *rapid.T) {
+	randtest.Check(t, 1000, 10000, func(t *rapid.T) {
 		var flags [3]crdt.EWFlag
 		var models [3]model
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {

@@ -11,6 +11,7 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // largeOf is a set of these elements that is kept open, and what a reader is shown of it.
@@ -31,7 +32,7 @@ func largeOf(t require.TestingT, elems ...any) (*lattice.Large, []byte) {
 
 // A set that reads from one that is kept open reads and is written as one that was read whole.
 func TestPropertyALargeSetIsAsOneThatWasRead(t *testing.T) {
-	histories(t, 1000, 10_000, func(t *rapid.T) {
+	randtest.Check(t, 1000, 10_000, func(t *rapid.T) {
 		var from []any
 		for _, e := range pool {
 			if rapid.Bool().Draw(t, "is there") {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/value"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
@@ -162,17 +163,17 @@ func checkSet[S any, P setFace[S]](t *rapid.T, s P, m modelSet) {
 }
 
 func TestPropertyORSetIsASet(t *testing.T) {
-	histories(t, 150, 3000, setProperty[crdt.ORSet[any]])
+	randtest.Check(t, 150, 3000, setProperty[crdt.ORSet[any]])
 }
 
 func TestPropertyGSetIsASet(t *testing.T) {
-	histories(t, 150, 3000, setProperty[crdt.GSet[any]])
+	randtest.Check(t, 150, 3000, setProperty[crdt.GSet[any]])
 }
 
 // Many elements: each version of a set stays as it was and is balanced, and none costs more
 // than the way to its element.
 func TestPropertyLargeSetsAreBalanced(t *testing.T) {
-	histories(t, 250, 3000, func(t *rapid.T) {
+	randtest.Check(t, 250, 3000, func(t *rapid.T) {
 		var s crdt.ORSet[int]
 		start := rapid.SliceOfN(rapid.IntRange(0, 1000), 0, 500).Draw(t, "start")
 		if rapid.Bool().Draw(t, "dense") {

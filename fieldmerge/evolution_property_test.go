@@ -14,6 +14,7 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // account3 is a third release, which changes what the second one changed once more.
@@ -276,7 +277,7 @@ func (d *deployment) nothingIsLost(state []byte) {
 
 func TestPropertyMixedReleasesConvergeAndLoseNothing(t *testing.T) {
 	releases := threeReleases(t)
-	histories(t, 2500, 5000, func(t *rapid.T) {
+	randtest.Check(t, 2500, 5000, func(t *rapid.T) {
 		d := &deployment{t: t, releases: releases}
 		for i := range rapid.IntRange(2, 3).Draw(t, "regions") {
 			run := rapid.IntRange(0, 2).Draw(t, "release")

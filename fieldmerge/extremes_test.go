@@ -9,6 +9,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 type device struct {
@@ -253,7 +254,7 @@ func TestMaxIsForWhatHasAnOrder(t *testing.T) {
 // Whatever order the deltas come in, a max shows the largest of all that was written.
 func TestPropertyMaxIsTheLargestOfAllWrites(t *testing.T) {
 	s := deviceSchema(t)
-	histories(t, 1500, 5000, func(t *rapid.T) {
+	randtest.Check(t, 1500, 5000, func(t *rapid.T) {
 		w := newWorld(t, s.Merger(), rapid.IntRange(2, 4).Draw(t, "regions"))
 		best, low := 0, 100.0
 		for range rapid.IntRange(2, 20).Draw(t, "steps") {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/value"
 )
 
@@ -41,7 +42,7 @@ func TestPropertyStructsAndDocumentsAreStoredAlike(t *testing.T) {
 	schema, err := fieldmerge.NewSchema[Wide](wideOptions()...)
 	require.NoError(t, err)
 	documents := newSchema(t, append(append(strategiesOf(reflect.TypeFor[Wide]()), wideOptions()...), fieldmerge.Default(fieldmerge.LWW))...)
-	histories(t, 1000, 4000, func(t *rapid.T) {
+	randtest.Check(t, 1000, 4000, func(t *rapid.T) {
 		faces := make([]*twin, rapid.IntRange(2, 3).Draw(t, "regions"))
 		for i := range faces {
 			name := []fieldwise.Region{"a", "b", "c"}[i]
@@ -197,7 +198,7 @@ func patchValue(v any) any {
 func TestPropertyUpdateIsThePatchOfASlowDiff(t *testing.T) {
 	schema, err := fieldmerge.NewSchema[Wider](wideOptions()...)
 	require.NoError(t, err)
-	histories(t, 1000, 4000, func(t *rapid.T) {
+	randtest.Check(t, 1000, 4000, func(t *rapid.T) {
 		open := func(name fieldwise.Region) (*stepped, *fieldmerge.Domain[Wider]) {
 			site := newStepped(schema.Merger(), name, 1)
 			d, err := fieldmerge.Open(site, "d", schema)

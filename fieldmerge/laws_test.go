@@ -13,6 +13,7 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/lww"
 )
 
@@ -97,7 +98,7 @@ func TestLawsOfRecords(t *testing.T) {
 		_, err = d.Upsert(context.Background(), key, setting(doc))
 		require.NoError(t, err)
 	}
-	histories(t, 1000, 2500, func(t *rapid.T) {
+	randtest.Check(t, 1000, 2500, func(t *rapid.T) {
 		a := &fieldActs{schema: schema, reads: make(map[int][]map[string]any)}
 		setBig := func(r *region, n int) {
 			name := rapid.SampledFrom([]string{"a", "address", "addresses"}).Draw(t, "name")
@@ -131,7 +132,7 @@ func TestLawsOfRegisters(t *testing.T) {
 		_, err = d.Put(context.Background(), key, v)
 		require.NoError(t, err)
 	}
-	histories(t, 1000, 2500, func(t *rapid.T) {
+	randtest.Check(t, 1000, 2500, func(t *rapid.T) {
 		setBig := func(r *region, n int) { put(t, r, append(bytes.Clone(r.State), make([]byte, n)...)) }
 		doc := func([]byte) flat { return nil }
 		obeysLaws(t, m, states(t, m, doc, anyWholeActs, setBig, func(r *region) { crowdInto(r, func(r *region) { put(t, r, r.origin.Incarnation) }) }))

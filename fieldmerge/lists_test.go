@@ -11,6 +11,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 func shapeSchema(t require.TestingT, options ...fieldmerge.Option) *fieldmerge.DocumentSchema {
@@ -269,7 +270,7 @@ func drawShapes(t *rapid.T) doc {
 // elsewhere; and regions that have heard of each other's writes show the same.
 func TestPropertyShapesAreReadAsTheyWereWritten(t *testing.T) {
 	schema := shapeSchema(t)
-	histories(t, 400, 5000, func(t *rapid.T) {
+	randtest.Check(t, 400, 5000, func(t *rapid.T) {
 		var sites []*stepped
 		var all []*fieldmerge.Documents
 		for _, name := range []fieldwise.Region{"a", "b", "c"} {

@@ -12,6 +12,7 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // everyMechanism has a field of each, and again in a map, in a list and in a struct.
@@ -160,7 +161,7 @@ func mechanismSchema(t require.TestingT) *fieldmerge.Schema[everyMechanism] {
 // heard of the same hold the same bytes and show the same.
 func TestPropertyMechanismsObeyTheLawsAndConverge(t *testing.T) {
 	schema := mechanismSchema(t)
-	histories(t, 200, 2000, func(t *rapid.T) {
+	randtest.Check(t, 200, 2000, func(t *rapid.T) {
 		var sites []*stepped
 		var all []*fieldmerge.Domain[everyMechanism]
 		for _, name := range []fieldwise.Region{"a", "b", "c"} {

@@ -12,12 +12,13 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/internal/mapstore"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // With one region nothing is concurrent, and a domain is a map of documents.
 func TestPropertyOneRegionIsAMapOfDocuments(t *testing.T) {
 	schema := mixedSchema(t)
-	histories(t, 1500, 2500, func(t *rapid.T) {
+	randtest.Check(t, 1500, 2500, func(t *rapid.T) {
 		host := mapstore.New(fieldwise.Origin{Region: "a", Incarnation: 1}, func() time.Time { return time.UnixMilli(1) })
 		d, err := fieldmerge.OpenDocuments(host, "d", schema)
 		require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // Policies that compute, and some that fail.
@@ -316,7 +317,7 @@ func dealStrategy(path string) string {
 func survivalUnderPolicies(t *testing.T, how mode) {
 	schema := documentPolicies(t)
 	doc := docOf(t, schema)
-	histories(t, 1000, 4000, func(t *rapid.T) {
+	randtest.Check(t, 1000, 4000, func(t *rapid.T) {
 		a := &fieldActs{schema: schema, reads: make(map[int][]map[string]any)}
 		w := history(t, schema.Merger(), how, doc, func(w *world, r *region) {
 			if w.causal {
@@ -350,7 +351,7 @@ func TestSurvivalOfStructsUnderCustomPolicies(t *testing.T) {
 func TestLawsUnderCustomPolicies(t *testing.T) {
 	schema, deals := documentPolicies(t), dealSchema(t)
 	none := func(*region, int) {}
-	histories(t, 1000, 2500, func(t *rapid.T) {
+	randtest.Check(t, 1000, 2500, func(t *rapid.T) {
 		a := &fieldActs{schema: schema, reads: make(map[int][]map[string]any)}
 		obeysLaws(t, schema.Merger(), states(t, schema.Merger(), docOf(t, schema), a.act, none, func(*region) {}))
 		h := &tokenHistory{cards: structCards[Deal]{deals, t}, knew: make(map[int]uint64)}

@@ -13,6 +13,7 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // Lives.
@@ -352,7 +353,7 @@ func TestEmptyMapSurvives(t *testing.T) {
 // Paths.
 
 func TestPropertyPathsRoundTrip(t *testing.T) {
-	histories(t, 2000, 2000, func(t *rapid.T) {
+	randtest.Check(t, 2000, 2000, func(t *rapid.T) {
 		segment := rapid.OneOf(rapid.String(), rapid.StringOf(rapid.SampledFrom([]rune{'.', '\\', 'x', '0', '1', 'f', 0, 0x1f, 0x20, '*', 'é'})))
 		want := rapid.SliceOfN(segment, 1, 4).Draw(t, "segments")
 		path := fieldmerge.JoinPath(want...)

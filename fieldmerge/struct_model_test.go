@@ -14,6 +14,7 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/internal/mapstore"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // modelRead is what a caller of the model test read earlier, and still holds.
@@ -29,7 +30,7 @@ func TestPropertyOneRegionIsAMapOfStructs(t *testing.T) {
 	schema, err := fieldmerge.NewSchema[Wider](wideOptions()...)
 	require.NoError(t, err)
 	boom := errors.New("boom")
-	histories(t, 1000, 4000, func(t *rapid.T) {
+	randtest.Check(t, 1000, 4000, func(t *rapid.T) {
 		host := mapstore.New(fieldwise.Origin{Region: "a", Incarnation: 1}, func() time.Time { return time.UnixMilli(1) })
 		d, err := fieldmerge.Open(host, "d", schema)
 		require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/lww"
 	"github.com/fieldwise/fieldwise/regionpriority"
 )
@@ -311,7 +312,7 @@ func mixedSchema(t require.TestingT) *fieldmerge.DocumentSchema {
 
 func survivalOfFields(t *testing.T, how mode, n, long int) {
 	schema := mixedSchema(t)
-	histories(t, n, long, func(t *rapid.T) {
+	randtest.Check(t, n, long, func(t *rapid.T) {
 		a := &fieldActs{schema: schema, reads: make(map[int][]map[string]any)}
 		history(t, schema.Merger(), how, docOf(t, schema), a.act).survival()
 	})
@@ -371,7 +372,7 @@ func docOfWhole(t require.TestingT, policy crdt.Policy) func([]byte) flat {
 }
 
 func survivalOfWhole(t *testing.T, policy crdt.Policy, how mode, n, long int) {
-	histories(t, n, long, func(t *rapid.T) {
+	randtest.Check(t, n, long, func(t *rapid.T) {
 		history(t, crdt.NewMVRegister(policy), how, docOfWhole(t, policy), wholeActs(policy)).survival()
 	})
 }

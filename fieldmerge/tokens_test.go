@@ -16,6 +16,7 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -662,7 +663,7 @@ func (h *tokenHistory) survival() {
 }
 
 func tokenHistories(t *testing.T, n, long, regions int, m fieldwise.Merger, open func(t require.TestingT) cards, strategy func(path string) string) {
-	histories(t, n, long, func(t *rapid.T) {
+	randtest.Check(t, n, long, func(t *rapid.T) {
 		least := min(2, regions)
 		h := &tokenHistory{world: newWorld(t, m, rapid.IntRange(least, regions).Draw(t, "regions")), cards: open(t), knew: make(map[int]uint64)}
 		h.causal = true
@@ -710,7 +711,7 @@ func TestPropertyTokensOverwriteOnlyWhatTheyShowed(t *testing.T) {
 func TestPropertyTokensRoundTrip(t *testing.T) {
 	schema, err := fieldmerge.NewSchema[Wider](wideOptions()...)
 	require.NoError(t, err)
-	histories(t, 1000, 2500, func(t *rapid.T) {
+	randtest.Check(t, 1000, 2500, func(t *rapid.T) {
 		a, b := newStepped(schema.Merger(), "a", 1), newStepped(schema.Merger(), "bb", 1<<63)
 		da, err := fieldmerge.Open(a, "d", schema)
 		require.NoError(t, err)

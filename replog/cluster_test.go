@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/replog/internal/disk"
 )
 
@@ -103,13 +102,7 @@ func (c *cluster) write(s *slot, key, value string) {
 }
 
 func TestConvergeUnderCutsRestartsAndPowerCuts(t *testing.T) {
-	seed := rand.Uint64()
-	if s := os.Getenv("FIELDWISE_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err)
-	}
-	t.Logf("seed: %d (FIELDWISE_SEED repeats the choices, not the schedule)", seed)
+	seed := randtest.Seed(t) // of the choices, not of the schedule
 	rounds, writes := 10, 60
 	if testing.Short() {
 		rounds, writes = 3, 30

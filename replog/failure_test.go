@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/replog/internal/disk"
 )
 
@@ -222,9 +223,7 @@ func TestEveryOperationOfTheDiskFailsOnce(t *testing.T) {
 // The power is cut before every operation, and the disk keeps, drops or garbles what was
 // not synced.
 func TestThePowerIsCutAtEveryOperation(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed: %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	rng := rand.New(rand.NewPCG(randtest.Seed(t), 0))
 	cases := 0
 	for n := 1; ; n++ {
 		mem := disk.NewMem()
@@ -239,7 +238,7 @@ func TestThePowerIsCutAtEveryOperation(t *testing.T) {
 		require.ErrorIs(t, err, disk.ErrStopped)
 		// What was staged when the process died is nobody's to tell: any of it may be there.
 		for i := range 12 {
-			what := fmt.Sprintf("power cut at operation %d, seed %d, %d", n, seed, i)
+			what := fmt.Sprintf("power cut at operation %d, outcome %d", n, i)
 			crashed := mem.CrashRand(rng)
 			l.check(t, crashed, what)
 			cases++

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // contents reads all files below a directory but the locks, which name the process that
@@ -288,9 +289,7 @@ func TestKill(t *testing.T) {
 	} else if testing.Short() {
 		kills = 10
 	}
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
+	rnd := rand.New(rand.NewPCG(randtest.Seed(t), 0))
 	s := mustSample(t)
 
 	modes := []struct {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/replog/replogtest"
 )
 
@@ -49,5 +50,5 @@ func TestTheHigherPlanWins(t *testing.T) {
 func TestProfilesConverge(t *testing.T) {
 	schema, err := profileSchema()
 	require.NoError(t, err)
-	replogtest.CheckSchema(t, schema, replogtest.Options{Histories: 200})
+	replogtest.CheckSchema(t, schema, replogtest.Options{Histories: 200, Seed: randtest.Seed(t)})
 }

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -86,7 +87,7 @@ func drawCounter(t *rapid.T, origins []fieldwise.Origin) counter {
 }
 
 func TestPropertyJoinCountersIsThatOfTheModel(t *testing.T) {
-	histories(t, 3000, 8000, func(t *rapid.T) {
+	randtest.Check(t, 3000, 8000, func(t *rapid.T) {
 		origins := drawOrigins(t)
 		a, b := drawCounter(t, origins), drawCounter(t, origins)
 		x, y := encodeCounter(a), encodeCounter(b)
@@ -162,7 +163,7 @@ func TestPropertyCountersCountWhatNoResetKnewOf(t *testing.T) {
 		delta []byte
 		knows knowledge
 	}
-	histories(t, 1500, 8000, func(t *rapid.T) {
+	randtest.Check(t, 1500, 8000, func(t *rapid.T) {
 		var amounts [3][]int64
 		var states [3][]byte
 		var knows [3]knowledge
@@ -294,7 +295,7 @@ func TestPropertyEditsOfCounters(t *testing.T) {
 		i := rapid.Int64().Draw(t, "int")
 		return wire.AppendInt(nil, i), big.NewInt(i)
 	}
-	histories(t, 2000, 8000, func(t *rapid.T) {
+	randtest.Check(t, 2000, 8000, func(t *rapid.T) {
 		from, f := draw(t)
 		to, n := draw(t)
 		intents, err := countIntents(from, to)

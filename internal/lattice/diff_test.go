@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -29,7 +30,7 @@ func longestCommon(a, b [][]byte) int {
 }
 
 func TestPropertyMatchingIsALongestCommonSubsequence(t *testing.T) {
-	histories(t, 2000, 10_000, func(t *rapid.T) {
+	randtest.Check(t, 2000, 10_000, func(t *rapid.T) {
 		from, to := valuesOf(drawLetters(t, "abcd")), valuesOf(drawLetters(t, "abcd"))
 		n, last := 0, -1
 		for j, i := range matching(from, to) {

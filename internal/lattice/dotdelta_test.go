@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -179,7 +180,7 @@ func requireReads(t require.TestingT, table Table, k known) {
 // reads, and in the end all agree.
 func TestPropertyDotsAreAnObservedRemoveSet(t *testing.T) {
 	table := tableOf(t, threeOrigins())
-	histories(t, 2000, 8000, func(t *rapid.T) {
+	randtest.Check(t, 2000, 8000, func(t *rapid.T) {
 		replicas := make([]known, 3)
 		for i := range replicas {
 			replicas[i].model = newObserved()
@@ -227,7 +228,7 @@ func TestPropertyDotsAreAnObservedRemoveSet(t *testing.T) {
 func TestPropertyDeltaOfANewOrigin(t *testing.T) {
 	origins := threeOrigins()
 	three, two := tableOf(t, origins), tableOf(t, []fieldwise.Origin{origins[0], origins[2]})
-	histories(t, 200, 1000, func(t *rapid.T) {
+	randtest.Check(t, 200, 1000, func(t *rapid.T) {
 		k := known{model: newObserved()}
 		for at := range rapid.Uint64Range(1, 6).Draw(t, "writes") {
 			self := rapid.SampledFrom([]int{0, 2}).Draw(t, "origin")

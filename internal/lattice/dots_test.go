@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -239,7 +240,7 @@ func joinedDots(t require.TestingT, a, b []byte) []byte {
 // The join of any two bodies is byte for byte what the obvious join of their meanings
 // encodes to, which passes the check.
 func TestPropertyJoinDotsIsThatOfTheModel(t *testing.T) {
-	histories(t, 1200, 6000, func(t *rapid.T) {
+	randtest.Check(t, 1200, 6000, func(t *rapid.T) {
 		all := drawMoments(t)
 		a, b := drawDotted(t, all), drawDotted(t, all)
 		if rapid.Bool().Draw(t, "related") { // most dots are alike, as those of replicas are
@@ -270,7 +271,7 @@ func TestPropertyJoinDotsIsThatOfTheModel(t *testing.T) {
 }
 
 func TestPropertyJoinDotsObeysTheLaws(t *testing.T) {
-	histories(t, 800, 4000, func(t *rapid.T) {
+	randtest.Check(t, 800, 4000, func(t *rapid.T) {
 		all := drawMoments(t)
 		var s [3][]byte
 		for i := range s {
@@ -286,7 +287,7 @@ func TestPropertyJoinDotsObeysTheLaws(t *testing.T) {
 }
 
 func TestPropertyRenumberDotsIsThatOfTheModel(t *testing.T) {
-	histories(t, 500, 2000, func(t *rapid.T) {
+	randtest.Check(t, 500, 2000, func(t *rapid.T) {
 		m := drawDotted(t, drawMoments(t))
 		to, next := make(renumbering, dotOrigins), uint32(0)
 		for i := range to {
@@ -315,7 +316,7 @@ func TestPropertyRenumberDotsIsThatOfTheModel(t *testing.T) {
 // checkDots notes the origins that are named, no others, and dotTimes yields the last
 // moment of each.
 func TestPropertyUseAndTimesOfDots(t *testing.T) {
-	histories(t, 300, 1000, func(t *rapid.T) {
+	randtest.Check(t, 300, 1000, func(t *rapid.T) {
 		m := drawDotted(t, drawMoments(t))
 		body := encodeDots(m, same)
 		want := make(map[int]uint64)

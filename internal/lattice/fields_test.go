@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -55,7 +56,7 @@ func canonical(state []byte) bool {
 // The check looks at most fields with a glance; it refuses no less for that.
 func TestPropertyCheckFieldsIsThatOfTheObviousForm(t *testing.T) {
 	refused := 0
-	histories(t, 3000, 8000, func(t *rapid.T) {
+	randtest.Check(t, 3000, 8000, func(t *rapid.T) {
 		origins := []fieldwise.Origin{{Region: "a", Incarnation: 1}, {Region: "b", Incarnation: 1}, {Region: "c", Incarnation: 1}}
 		r := make(record)
 		for range rapid.IntRange(1, 4).Draw(t, "fields") {

@@ -9,12 +9,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
 // Contexts of hundreds of intervals are searched another way and join alike.
 func TestPropertyLongContextsJoinAlike(t *testing.T) {
-	histories(t, 6, 60, func(t *rapid.T) {
+	randtest.Check(t, 6, 60, func(t *rapid.T) {
 		n := rapid.SampledFrom([]int{60, 300, 1500, 4000}).Draw(t, "points")
 		step := rapid.Uint64Range(2, 1<<40).Draw(t, "step")
 		var m [2]dotted

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -103,7 +104,7 @@ func drawTo(t *rapid.T, alphabet string) [][]byte {
 // Whatever three replicas wrote before, a list or a set that is turned into another reads
 // as that, and in the end all replicas have one body.
 func TestPropertyAListReadsAsItWasWritten(t *testing.T) {
-	histories(t, 500, 5000, func(t *rapid.T) {
+	randtest.Check(t, 500, 5000, func(t *rapid.T) {
 		turn, read, isSet := (*shelf).turn, ListElements, rapid.Bool().Draw(t, "set")
 		if isSet {
 			turn, read = (*shelf).turnSet, Elements
@@ -142,7 +143,7 @@ func TestPropertyAListReadsAsItWasWritten(t *testing.T) {
 // A write renews what it moves or inserts and nothing else, and values that it moves stay
 // the elements they were.
 func TestPropertyAListWriteTouchesWhatChanges(t *testing.T) {
-	histories(t, 500, 5000, func(t *rapid.T) {
+	randtest.Check(t, 500, 5000, func(t *rapid.T) {
 		s := &shelf{}
 		s.turn(t, nil, valuesOf(drawLetters(t, "abc")))
 		for range 3 {

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -183,7 +184,7 @@ func drawRecord(t *rapid.T, origins []fieldwise.Origin) record {
 // The join of any two states is byte for byte what the obvious join of their meanings
 // encodes to, and so passes the check and obeys the laws.
 func TestPropertyJoinFieldsIsThatOfTheModel(t *testing.T) {
-	histories(t, 3000, 6000, func(t *rapid.T) {
+	randtest.Check(t, 3000, 6000, func(t *rapid.T) {
 		origins := drawOrigins(t)
 		a, b := drawRecord(t, origins), drawRecord(t, origins)
 		x, y := encodeRecord(a), encodeRecord(b)
@@ -203,7 +204,7 @@ func TestPropertyJoinFieldsIsThatOfTheModel(t *testing.T) {
 }
 
 func TestPropertyJoinRegistersIsThatOfTheModel(t *testing.T) {
-	histories(t, 3000, 6000, func(t *rapid.T) {
+	randtest.Check(t, 3000, 6000, func(t *rapid.T) {
 		origins := drawOrigins(t)
 		a, b := drawRegister(t, origins), drawRegister(t, origins)
 		x, y := encodeRegister(a), encodeRegister(b)
@@ -233,7 +234,7 @@ func TestPropertyJoinSeenIsThatOfTheModel(t *testing.T) {
 		}
 		return r
 	}
-	histories(t, 1000, 2000, func(t *rapid.T) {
+	randtest.Check(t, 1000, 2000, func(t *rapid.T) {
 		origins := drawOrigins(t)
 		a, b := draw(t, origins), draw(t, origins)
 		x, y := encodeRegister(a), encodeRegister(b)

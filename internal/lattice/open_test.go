@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -35,7 +36,7 @@ func listed(t *tree) (all []row) {
 }
 
 func TestPropertyAnOpenBodyIsJoinedLikeBytes(t *testing.T) {
-	histories(t, 800, 6000, func(t *rapid.T) {
+	randtest.Check(t, 800, 6000, func(t *rapid.T) {
 		all := drawMoments(t)
 		at := encodeDots(drawDotted(t, all), same)
 		s, err := openBody(at, rapid.Bool().Draw(t, "ordered"))
@@ -141,7 +142,7 @@ func (w *writes) take(t require.TestingT, region int, delta []byte) {
 // new to it. And a write that is made from the part of the state that it concerns is the one
 // that is made from all of it.
 func TestPropertyAnOpenRecordIsThatOfItsBytes(t *testing.T) {
-	histories(t, 800, 8000, func(t *rapid.T) {
+	randtest.Check(t, 800, 8000, func(t *rapid.T) {
 		w := &writes{}
 		var opened *Open
 		for range rapid.IntRange(1, 25).Draw(t, "writes") {
@@ -211,7 +212,7 @@ func requireParts(t *rapid.T, opened *Open, at []byte, time fieldwise.Timestamp)
 
 // Of states that are one body, too.
 func TestPropertyAnOpenStateIsThatOfItsBytes(t *testing.T) {
-	histories(t, 300, 3000, func(t *rapid.T) {
+	randtest.Check(t, 300, 3000, func(t *rapid.T) {
 		k := rapid.SampledFrom([]Kind{KindSet, KindList}).Draw(t, "kind")
 		var state []byte
 		var opened *Open

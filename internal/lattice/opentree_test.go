@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // numbered is a row with a number as its key and another one behind it.
@@ -47,7 +49,7 @@ func requireBTree(t require.TestingT, tr *tree) (all []row) {
 }
 
 func TestATreeAndItsClonesAreMapsOfTheirOwn(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		type pair struct {
 			tree  tree
 			model map[int]int

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -38,7 +39,7 @@ func drawNumber(t *rapid.T) ([]byte, *big.Float) {
 }
 
 func TestPropertyNumbersCompareByWhatTheyAre(t *testing.T) {
-	histories(t, 20000, 20000, func(t *rapid.T) {
+	randtest.Check(t, 20000, 20000, func(t *rapid.T) {
 		a, x := drawNumber(t)
 		b, y := drawNumber(t)
 		c, _ := drawNumber(t)
@@ -86,7 +87,7 @@ func TestPropertyCompareIsATotalOrder(t *testing.T) {
 		n, _ := drawNumber(t)
 		return n
 	}
-	histories(t, 5000, 20000, func(t *rapid.T) {
+	randtest.Check(t, 5000, 20000, func(t *rapid.T) {
 		a, b, c := draw(t), draw(t), draw(t)
 		require.Equal(t, Compare(a, b), -Compare(b, a))
 		require.Equal(t, bytes.Equal(a, b), Compare(a, b) == 0)

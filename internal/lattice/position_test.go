@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 func drawPosition(t *rapid.T) []byte {
@@ -15,7 +17,7 @@ func drawPosition(t *rapid.T) []byte {
 }
 
 func TestPropertyPositionsLieBetween(t *testing.T) {
-	histories(t, 1000, 10_000, func(t *rapid.T) {
+	randtest.Check(t, 1000, 10_000, func(t *rapid.T) {
 		lo, hi := drawPosition(t), drawPosition(t)
 		if bytes.Compare(lo, hi) > 0 && rapid.IntRange(0, 9).Draw(t, "no room") > 0 {
 			lo, hi = hi, lo

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -144,7 +145,7 @@ func TestPropertyASetReadsAsItWasWritten(t *testing.T) {
 		slices.Sort(all)
 		return string(slices.Compact(all))
 	}
-	histories(t, 500, 5000, func(t *rapid.T) {
+	randtest.Check(t, 500, 5000, func(t *rapid.T) {
 		s, other := &shelf{self: 0}, &shelf{self: 1, now: 5}
 		base := sorted(drawLetters(t, alphabet))
 		s.turnSet(t, nil, valuesOf(base))

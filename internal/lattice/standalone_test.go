@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -107,7 +108,7 @@ func TestAFlagThatIsOffIsThere(t *testing.T) {
 }
 
 func TestPropertyElementsThatAreFoundAreThoseThatAreThere(t *testing.T) {
-	histories(t, 500, 5000, func(t *rapid.T) {
+	randtest.Check(t, 500, 5000, func(t *rapid.T) {
 		var state []byte
 		var there [][]byte
 		for i := range rapid.IntRange(0, 4).Draw(t, "writes") {

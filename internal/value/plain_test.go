@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -52,7 +53,7 @@ func drawJSON(t *rapid.T, depth int) any {
 }
 
 func TestJSONShapedDataComesBackAsItWas(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		v := drawJSON(t, 3)
 		b := mustAppend(t, v)
 		require.Equal(t, oracle(t, v), b)

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vmihailenco/msgpack/v5"
 	"pgregory.net/rapid"
+
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // appendAny appends v through the public API: the slow, obvious encoder of the tests.
@@ -215,7 +217,7 @@ func marshal(t require.TestingT, v any, compact bool) []byte {
 }
 
 func TestCanonicalOfMsgpackV5IsWhatAppendWrites(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		v := drawAny(t, 3)
 		want := appendAny(nil, v)
 		for _, compact := range []bool{true, false} {
@@ -228,7 +230,7 @@ func TestCanonicalOfMsgpackV5IsWhatAppendWrites(t *testing.T) {
 }
 
 func TestMsgpackV5DecodesWhatAppendWrites(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		v := drawAny(t, 3)
 		b := appendAny(nil, v)
 		dec := msgpack.NewDecoder(bytes.NewReader(b))

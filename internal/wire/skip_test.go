@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 func TestSkipPassesWhateverIsWellFormed(t *testing.T) {
@@ -23,7 +25,7 @@ func TestSkipPassesWhateverIsWellFormed(t *testing.T) {
 }
 
 func TestSkipPassesWhatMsgpackV5Writes(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		b := marshal(t, drawAny(t, 4), rapid.Bool().Draw(t, "compact"))
 		n, err := Skip(append(b, 1, 2, 3))
 		require.NoError(t, err)

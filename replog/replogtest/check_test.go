@@ -98,7 +98,7 @@ func TestSurvivalFailureIsPlayedAgainByItsSeed(t *testing.T) {
 		return "", fmt.Errorf("cannot choose among %d plans", len(s))
 	}))
 	require.NoError(t, err)
-	check := func(t testing.TB) { CheckSchema(t, schema, Options{}) }
+	check := func(t testing.TB) { CheckSchema(t, schema, Options{Seed: 1}) }
 	first := record(check)
 	require.Contains(t, first.fatal, "replogtest: replogtest.chosen fails: policy")
 	last := regexp.MustCompile(seedVariable + `=(\S+) go test -run '\^TestProfilesConverge\$' \.`).FindStringSubmatch(first.fatal)
@@ -116,7 +116,7 @@ func TestSurvivalFailureIsPlayedAgainByItsSeed(t *testing.T) {
 func TestConvergeLogsWhatThereWas(t *testing.T) {
 	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
 	require.NoError(t, err)
-	r := record(func(t testing.TB) { CheckDocuments(t, schema, Options{Histories: 20}) })
+	r := record(func(t testing.TB) { CheckDocuments(t, schema, Options{Histories: 20, Seed: 1}) })
 	require.Empty(t, r.fatal)
 	require.Len(t, r.logs, 1)
 	require.Regexp(t, `^histories: 20, writes: [1-9]\d*, of which [1-9]\d* lost with restores, conflicts: [1-9]\d*$`, r.logs[0])
@@ -199,7 +199,7 @@ func releases[Old, New any](t testing.TB) {
 	if err != nil {
 		panic(err)
 	}
-	CheckReleases(t, old, next, Options{})
+	CheckReleases(t, old, next, Options{Seed: 1})
 }
 
 // What panics in a test of the user's is told like any failure.

@@ -18,6 +18,7 @@ import (
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/internal/wire"
 )
 
@@ -1020,7 +1021,7 @@ func TestSurvivalChecksFindPlantedFaults(t *testing.T) {
 // A policy that fails may be what the service wants.
 func TestConvergeWithPolicyErrorsAllowed(t *testing.T) {
 	f := withPlan(t, func([]fieldmerge.Sibling[string]) (string, error) { return "", errors.New("ask me later") })
-	c, err := newChecker(Options{Histories: fewer(100), AllowPolicyErrors: true}, f)
+	c, err := newChecker(Options{Histories: fewer(100), Seed: randtest.Seed(t), AllowPolicyErrors: true}, f)
 	require.NoError(t, err)
 	found := c.check()
 	if found != nil {

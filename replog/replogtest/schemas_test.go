@@ -16,6 +16,7 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/replog/replogtest"
 )
 
@@ -27,10 +28,10 @@ func schemaOf[T any](t testing.TB, options ...fieldmerge.Option) *fieldmerge.Sch
 }
 
 // histories are 70, or 25 under -short, or 250 under FIELDWISE_LONG=1, or as many as
-// FIELDWISE_HISTORIES says.
+// FIELDWISE_HISTORIES says, and the same each time.
 func histories(t testing.TB) (o replogtest.Options) {
 	t.Helper()
-	o.Histories = 70
+	o.Histories, o.Seed = 70, randtest.Seed(t)
 	if testing.Short() {
 		o.Histories = 25
 	}

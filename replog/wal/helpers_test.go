@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/replog/internal/disk"
 )
 
@@ -28,17 +27,7 @@ const testDir = "data"
 
 const testLog = testDir + "/" + logName
 
-// seeded returns a generator whose seed is in the log; WAL_TEST_SEED repeats a run.
-func seeded(t testing.TB) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("WAL_TEST_SEED"); s != "" {
-		var err error
-		seed, err = strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err)
-	}
-	t.Logf("seed %d (WAL_TEST_SEED)", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
+func seeded(t testing.TB) *rand.Rand { return rand.New(rand.NewPCG(randtest.Seed(t), 0)) }
 
 // ran logs how many cases a test went through and fails it below the floor.
 func ran(t testing.TB, what string, n, floor int) {

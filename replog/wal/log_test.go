@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/replog/internal/disk"
 )
 
@@ -282,12 +283,10 @@ func TestFramesLargerThanTheBuffer(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-var modelHistories, modelCrashes atomic.Int64
-
 // The log against a slice: append, sync, read, reopen, die, lose power.
 func TestModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		modelHistories.Add(1)
+	cuts := 0
+	randtest.Check(t, 100, 1000, func(t *rapid.T) {
 		m, h := disk.NewMem(), &history{}
 		var starts []Position // of h.appended, as far as known in this life
 		l, err := h.verify(m)
@@ -348,7 +347,7 @@ func TestModel(t *testing.T) {
 				reopen(m.CrashSoft())
 			},
 			"power cut": func(t *rapid.T) {
-				modelCrashes.Add(1)
+				cuts++
 				reopen(m.Crash(func(o disk.Outcome) int {
 					return rapid.IntRange(0, o.N-1).Draw(t, o.What)
 				}))
@@ -356,12 +355,7 @@ func TestModel(t *testing.T) {
 		})
 		_ = l.Close()
 	})
-	floor := 100
-	if testing.Short() {
-		floor = 20 // rapid runs a fifth
-	}
-	ran(t, "histories", int(modelHistories.Load()), floor)
-	ran(t, "power cuts", int(modelCrashes.Load()), floor)
+	ran(t, "power cuts", cuts, randtest.Histories(t, 100, 1000))
 }
 
 func FuzzOpen(f *testing.F) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/lww"
 )
 
@@ -69,7 +70,7 @@ func TestLawsOfReportsRoundTrip(t *testing.T) {
 		}
 		return s
 	})
-	checkHistories(t, histories(t, 2000), func(t *rapid.T) {
+	randtest.Check(t, 2000, 5000, func(t *rapid.T) {
 		want := fieldwise.Conflict{
 			Kind:   fieldwise.ConflictKind(rapid.Uint8().Draw(t, "kind")),
 			Domain: rapid.String().Draw(t, "domain"), Key: rapid.String().Draw(t, "key"),

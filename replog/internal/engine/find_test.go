@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fieldwise/fieldwise"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 func TestFindIsOfDurableEntries(t *testing.T) {
@@ -51,7 +52,7 @@ func TestFindIsOfDurableEntries(t *testing.T) {
 func TestLawsOfFind(t *testing.T) {
 	o := originOf("a")
 	times := rapid.SliceOfNDistinct(rapid.IntRange(1, 99), 0, 40, rapid.ID[int])
-	checkHistories(t, histories(t, 2000), func(t *rapid.T) {
+	randtest.Check(t, 2000, 5000, func(t *rapid.T) {
 		e := New(Config{Origin: o})
 		frames := make(map[int]int64)
 		for i, at := range times.Draw(t, "times") {

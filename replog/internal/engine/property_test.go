@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"iter"
 	"maps"
 	"math/bits"
-	"math/rand/v2"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -23,27 +20,9 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/lww"
 )
-
-// histories is how many random histories a property test runs: FIELDWISE_HISTORIES if
-// it is set, else what is usual, ten times fewer with -short; at least 5,000 under
-// FIELDWISE_LONG=1.
-func histories(t *testing.T, usual int) int {
-	n := usual
-	if testing.Short() {
-		n = usual / 10
-	}
-	if s := os.Getenv("FIELDWISE_HISTORIES"); s != "" {
-		asked, err := strconv.Atoi(s)
-		require.NoError(t, err, "FIELDWISE_HISTORIES")
-		n = max(asked, 1)
-	}
-	if os.Getenv("FIELDWISE_LONG") == "1" {
-		n = max(n, 5000)
-	}
-	return n
-}
 
 // evenly holds a generator for each number below 128 that draws from [0, n), each with the
 // same chance: rapid's own prefer small numbers, so that the rare actions of a list get
@@ -73,35 +52,6 @@ func one[T any](t *rapid.T, what string, list ...T) T {
 
 // upTo draws a number from [1, n].
 func upTo(t *rapid.T, what string, n int) int { return 1 + evenly[n].Draw(t, what) }
-
-// checkHistories runs a property over n histories from a seed that it logs.
-func checkHistories(t *testing.T, n int, property func(*rapid.T)) {
-	set := func(name, value string) {
-		old := flag.Lookup(name).Value.String()
-		require.NoError(t, flag.Set(name, value))
-		t.Cleanup(func() { _ = flag.Set(name, old) })
-	}
-	if flag.Lookup("rapid.seed").Value.String() == "0" {
-		set("rapid.seed", strconv.FormatUint(rand.Uint64()>>1|1, 10))
-	}
-	checks := n
-	if testing.Short() {
-		checks *= 5 // which rapid takes back
-	}
-	set("rapid.checks", strconv.Itoa(checks))
-	set("rapid.shrinktime", "10s")
-	set("rapid.nofailfile", "true")
-	t.Logf("seed: %v (repeat with -rapid.seed)", flag.Lookup("rapid.seed").Value)
-	ran := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		ran++
-		property(rt)
-	})
-	t.Logf("histories: %d", ran)
-	if ran < n {
-		t.Fatalf("%d histories ran, %d were asked for", ran, n)
-	}
-}
 
 // The model: each region's log in memory, decoded, and what every write knew.
 type world struct {
@@ -179,8 +129,7 @@ func TestPropertyReplicasConverge(t *testing.T) {
 	schema, err := fieldmerge.NewDocumentSchema(fieldmerge.Default(fieldmerge.LWW))
 	require.NoError(t, err)
 	counts := make(map[string]int)
-	n := histories(t, 3000)
-	checkHistories(t, n, func(rt *rapid.T) {
+	randtest.Check(t, 3000, 5000, func(rt *rapid.T) {
 		w := &world{T: rt, now: start, schema: schema, wrote: make(map[fieldwise.Version]*wrote), counts: counts}
 		for i := range 1 + upTo(rt, "regions", 3) {
 			r := &region{host: newHostWith(rt, Config{
@@ -207,7 +156,7 @@ func TestPropertyReplicasConverge(t *testing.T) {
 		w.heal()
 	})
 	t.Logf("%v", counts)
-	if n < 1000 {
+	if randtest.Histories(t, 3000, 5000) < 1000 {
 		return
 	}
 	for _, what := range []string{

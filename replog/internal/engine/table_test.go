@@ -18,6 +18,7 @@ import (
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
 	"github.com/fieldwise/fieldwise/internal/lattice"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 )
 
 // checkTable compares a table with the map it stands for, and checks its books.
@@ -116,7 +117,7 @@ func (m *tableModel) stateOf(n int) []byte {
 
 func TestATableIsAMap(t *testing.T) {
 	split, given := 0, 0
-	checkHistories(t, histories(t, 100), func(t *rapid.T) {
+	randtest.Check(t, 100, 5000, func(t *rapid.T) {
 		m := &tableModel{t: t, want: make(map[string][]byte)}
 		m.table.clear = one(t, "cleared bits", 0,
 			^uint64(0xff),              // keys collide, and segments cannot be split

@@ -3,7 +3,6 @@ package sim
 import (
 	"flag"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/replog/internal/engine"
 )
 
@@ -89,13 +89,19 @@ func TestPropertyHistoriesWithRestores(t *testing.T) {
 	play(t, Plan{With: Restores | Delays, Without: Clones | FarFuture | Jumps | Kills | PowerCuts | DiskErrors | FullDisks | Partitions | Stalls}, histories(t, 40, 300))
 }
 
+// firstSeed is where the seeds of a test begin.
+func firstSeed(t *testing.T) uint64 {
+	if *seed != 0 {
+		return *seed
+	}
+	first := randtest.Seed(t) >> 16 // short enough to be typed
+	t.Logf("seed: %d (repeat with -sim.seed)", first)
+	return first
+}
+
 // play plays n histories of a kind.
 func play(t *testing.T, p Plan, n int) (map[string]int, int) {
-	first := *seed
-	if first == 0 {
-		first = rand.Uint64() >> 16
-	}
-	t.Logf("seed: %d (repeat with -sim.seed)", first)
+	first := firstSeed(t)
 	counts := make(map[string]int)
 	for i := range n {
 		p.Seed = first + uint64(i)
@@ -157,11 +163,7 @@ func TestPropertyEachBodyComesOnceWhereNothingFails(t *testing.T) {
 // do not keep up; and little comes twice.
 func TestPropertyDeadLinksHealThroughOthers(t *testing.T) {
 	n := histories(t, 60, 600)
-	first := *seed
-	if first == 0 {
-		first = rand.Uint64() >> 16
-	}
-	t.Logf("seed: %d (repeat with -sim.seed)", first)
+	first := firstSeed(t)
 	counts := make(map[string]int)
 	for i := range n {
 		p := Plan{Seed: first + uint64(i), Without: allFaults &^ DeadLinks}
