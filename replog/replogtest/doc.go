@@ -57,14 +57,25 @@
 //	              everywhere, no number is left out, and causes come before effects
 //	survival      each write is in the state of all regions, and these are what the writes
 //	              come to in any other order; what a register does not show was replaced by a
-//	              write that knew of it or is named in a report, and so is what a delete drops
+//	              write that knew of it or is named in a report, and so is what a delete drops.
+//	              Excused, and counted, is what stood on a disk alone that was put back to an
+//	              earlier copy: what others have comes back
+//	tokens        what a write under a token knew of is what the token showed, also where the
+//	              disk was put back since then: nothing else goes without a report
 //	true reports  what a report says was lost was written, and is not shown right behind it
 //	policy        the schema's functions neither fail nor panic
 //	errors        records can be read all along, and no call fails that should not
 //
-// It does not look at what single calls return: that is what [CheckSchema] does. What it
-// leaves out so far are regions that are restored or come and go, and two releases side by
-// side.
+// It does not look at what single calls return: that is what [CheckSchema] does.
+//
+// Its faults are messages that are lost, repeated, late or overtake each other; links that are cut
+// in one direction, or between two regions for good; processes that are killed or stand still, also
+// while they start; power cuts, after which the disk has kept, dropped or mixed up what was not
+// synced; failing and full disks; disks that are put back to an earlier copy, all at once at times,
+// while clients go on with what they had read; a second process on a copy of a region's disk, after
+// which a history ends well as soon as a region says that there are two; clocks that are wrong,
+// jump there and back, or go to 2099 for a while. It leaves out regions that come and go, two releases
+// side by side, bits that flip on disks or on their way, and peers that lie.
 //
 // [CheckReleases] demands the same of two releases of a service side by side, as in a rolling
 // deploy, and that neither touches the fields that only the other knows.

@@ -23,9 +23,9 @@ const simulatedHistories = 25
 // the log of package replog in two to five regions, on disks in memory and in virtual time,
 // with clients that write several records all along. Messages are lost, late and repeated, links
 // are cut in one direction, processes are killed, machines lose their power and what was not
-// synced, writes fail and disks fill up, clocks are wrong, jump and go to 2099. Then all faults
-// stop, and everything has to converge. The package comment lists what is checked. Disks that
-// are restored from copies are left to CheckSchema.
+// synced, writes fail and disks fill up, disks are put back to earlier copies, or a second process
+// starts on a copy, clocks are wrong, jump and go to 2099. Then all faults stop, and everything has
+// to converge. The package comment lists what is checked.
 //
 // Options.Histories is 25 where it is zero, and each lasts for some seconds of virtual time.
 // It logs how many histories, writes, conflicts and faults of each kind there were.
@@ -59,8 +59,11 @@ func simulate(t testing.TB, o Options, f face) {
 type simulation struct {
 	Options
 	face   face
-	merger fieldwise.Merger // of the schema; the tests of this package put another in its place
 	seeds  func(i int) uint64
+	merger fieldwise.Merger // of the schema; the tests of this package put another in its place,
+
+	writing func(domain) domain // and make mistakes in writing,
+	with    sim.Faults          // and let faults strike in any case
 }
 
 func newSimulation(o Options, f face) (*simulation, error) {
@@ -84,23 +87,7 @@ func (s *simulation) run(t testing.TB) {
 		s.seeds = func(int) uint64 { return seed }
 		s.Histories = 1
 	}
-	counts := make(map[string]int)
-	var took float64 // simulated seconds
-	for i := range s.Histories {
-		r := sim.Run(s.plan(s.seeds(i)), false)
-		if r.Violation != "" {
-			t.Fatal(s.story(sim.Shrink(r), i, t.Name()))
-			return
-		}
-		for what, n := range r.Counts {
-			if counts[what] += n; sim.IsFault(what) {
-				counts["faults"] += n
-			}
-		}
-		took += r.Simulated.Seconds()
-	}
-	t.Logf("histories: %d, writes: %d, conflicts: %d, simulated: %.0f s; %s",
-		s.Histories, counts["writes"], counts["conflicts"], took, faultsText(counts))
+	counts := s.play(t)
 	for _, name := range s.face.poor() {
 		t.Logf("replogtest: of %s only the zero value could be made; give Options.Sample to simulate others", name)
 	}
@@ -115,11 +102,33 @@ func (s *simulation) run(t testing.TB) {
 	}
 }
 
+// play plays all histories, and says how often things happened in them.
+func (s *simulation) play(t testing.TB) map[string]int {
+	t.Helper()
+	counts := make(map[string]int)
+	var took float64 // simulated seconds
+	for i := range s.Histories {
+		r := sim.Run(s.plan(s.seeds(i)), false)
+		if r.Violation != "" {
+			t.Fatal(s.story(sim.Shrink(r), i, t.Name()))
+		}
+		for what, n := range r.Counts {
+			if counts[what] += n; sim.IsFault(what) {
+				counts["faults"] += n
+			}
+		}
+		took += r.Simulated.Seconds()
+	}
+	t.Logf("histories: %d, writes: %d, of which %d lost with restores, conflicts: %d, simulated: %.0f s; %s",
+		s.Histories, counts["writes"], counts["lost with their only disk"], counts["conflicts"], took, faultsText(counts))
+	return counts
+}
+
 // enoughHistories is how many histories have some of everything that matters.
 const enoughHistories = 10
 
 func (s *simulation) plan(seed uint64) sim.Plan {
-	return sim.Plan{Seed: seed, Without: sim.Restores | sim.Clones, Regions: s.Regions, Schema: func() sim.Schema { return newSimulated(s) }}
+	return sim.Plan{Seed: seed, With: s.with, Regions: s.Regions, Schema: func() sim.Schema { return newSimulated(s) }}
 }
 
 // faultsText says how often faults struck.
@@ -149,7 +158,13 @@ func (s *simulation) story(r *sim.Report, i int, test string) string {
 type simulated struct {
 	*simulation
 	fields *world // of no region: it says what is in which field
-	reads  map[place][]reading
+	reads  map[place][]simulatedReading
+}
+
+// simulatedReading is what a client read and still holds, whatever becomes of the region's disk.
+type simulatedReading struct {
+	reading
+	held fieldwise.Vector // by the region, then
 }
 
 // place is a record in a region.
@@ -159,7 +174,7 @@ type place struct {
 }
 
 func newSimulated(s *simulation) *simulated {
-	return &simulated{simulation: s, fields: &world{faces: []face{s.face}}, reads: make(map[place][]reading)}
+	return &simulated{simulation: s, fields: &world{faces: []face{s.face}}, reads: make(map[place][]simulatedReading)}
 }
 
 // Merger implements [sim.Schema].

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
+	"github.com/fieldwise/fieldwise/internal/randtest"
 	"github.com/fieldwise/fieldwise/replog/replogtest/internal/sim"
 )
 
@@ -27,13 +28,16 @@ type closed struct {
 // simulationOf simulates a schema with a fault.
 func simulationOf(t testing.TB, name string) *simulation {
 	t.Helper()
-	all := slices.Concat(faults, mechanismFaults)
+	all := slices.Concat(faults, mechanismFaults, restoreFaults)
 	fault := all[slices.IndexFunc(all, func(f fault) bool { return f.name == name })]
 	s, err := newSimulation(Options{Seed: 1}, fault.face(t))
 	require.NoError(t, err)
 	if fault.plant.merger != nil {
 		m := fault.plant.merger(s.merger)
 		s.merger = closed{m, m.(fieldwise.Deleter), m.(fieldwise.ConflictReporter)}
+	}
+	if fault.plant.domain != nil {
+		s.writing = func(d domain) domain { return fault.plant.domain(nil, d) }
 	}
 	return s
 }
@@ -53,6 +57,7 @@ func TestSimulateFindsPlantedFaults(t *testing.T) {
 		"a merger that takes the set with more elements":                  "in another order",
 		"a reporter that does not report what a delete drops of counters": "is gone without a trace",
 		"a reporter that does not report what a delete drops of sets":     "is gone without a trace",
+		"a store that ignores tokens":                                     "is gone without a trace",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -62,6 +67,15 @@ func TestSimulateFindsPlantedFaults(t *testing.T) {
 			require.Contains(t, r.fatal, "go test -run '^TestProfilesConverge$' .")
 		})
 	}
+}
+
+// Simulate restores disks: what harms nobody until then is found.
+func TestSimulateFindsWhatRestoresBringToLight(t *testing.T) {
+	s := simulationOf(t, "a merger in which the newest incarnation of a region speaks for all of them")
+	s.with, s.Histories = sim.Restores, 100
+	r := record(func(t testing.TB) { s.run(t) })
+	require.Contains(t, r.fatal, "is gone without a trace")
+	require.Contains(t, r.fatal, "is restored: it has")
 }
 
 // The story is read as a diff when it changes; go test -update writes it.
@@ -103,7 +117,7 @@ func TestSimulateLogsWhatThereWas(t *testing.T) {
 	r := record(func(t testing.TB) { SimulateDocuments(t, docs, Options{Histories: 10, Seed: 1}) })
 	require.Empty(t, r.fatal)
 	require.Len(t, r.logs, 1)
-	require.Regexp(t, `^histories: 10, writes: [1-9]\d*, conflicts: [1-9]\d*, simulated: [1-9]\d* s; ([a-z0-9 ]+: [1-9]\d*, )*[a-z0-9 ]+: [1-9]\d*$`, r.logs[0])
+	require.Regexp(t, `^histories: 10, writes: [1-9]\d*, of which \d+ lost with restores, conflicts: [1-9]\d*, simulated: [1-9]\d* s; ([a-z0-9 ]+: [1-9]\d*, )*[a-z0-9 ]+: [1-9]\d*$`, r.logs[0])
 }
 
 func TestSimulateSaysWhatIsWrongWithTheCall(t *testing.T) {
@@ -129,6 +143,25 @@ func TestPropertySimulatedHistoriesAreMattersOfTheirSeeds(t *testing.T) {
 		require.Empty(t, a.Violation)
 		require.Equal(t, a.Hash, b.Hash, "seed %d", seed)
 		require.Equal(t, a.Counts, b.Counts)
+	}
+}
+
+// Disks that are put back to earlier copies again and again, under clients who hold on to what
+// they read before.
+func TestPropertyTokensOutliveRestores(t *testing.T) {
+	for name, f := range map[string]face{"people": people(t), "counted": counted(t), "tallies": tallies(t)} {
+		t.Run(name, func(t *testing.T) {
+			s, err := newSimulation(Options{Histories: fewer(40), Seed: randtest.Seed(t)}, f)
+			require.NoError(t, err)
+			s.with = sim.Restores | sim.Delays
+			counts := s.play(t)
+			if testing.Short() {
+				return
+			}
+			for _, what := range []string{"restores", "lost with their only disk", "tokens of what was lost", "writes under them"} {
+				require.NotZero(t, counts[what], "no history had %q: the test has gone blind there", what)
+			}
+		})
 	}
 }
 

@@ -194,7 +194,7 @@ func (e *ending) survived() error {
 	return nil
 }
 
-// replaced reports whether a write that knew of x took its place at a path.
+// replaced reports whether a write that knew of x, under a token by that, took its place at a path.
 func (e *ending) replaced(x *ended, path string) bool {
 	return slices.ContainsFunc(e.writes, func(y *ended) bool { return y.Knew(x.Written) && (y.deletes || y.touches(path)) })
 }

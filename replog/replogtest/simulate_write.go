@@ -9,21 +9,24 @@ import (
 )
 
 // Write implements [sim.Records].
-func (r *simulatedRecords) Write(key string, luck uint64) (did string, err error) {
+func (r *simulatedRecords) Write(key string, luck uint64, held fieldwise.Vector) (did string, under fieldwise.Vector, err error) {
 	rnd := rand.New(rand.NewPCG(luck, 3))
 	d, err := r.face.open(r.host, key)
 	if err != nil {
-		return "write", err
+		return "write", nil, err
+	}
+	if r.writing != nil {
+		d = r.writing(d)
 	}
 	now, token, err := d.read()
 	if err != nil && !errors.Is(err, fieldwise.ErrNotFound) {
-		return "read", err
+		return "read", nil, err
 	}
 	c := simulatedWrite{simulatedRecords: r, rnd: rnd, key: key, domain: d, live: err == nil}
 	at := place{r.region, key}
 	if c.live {
 		if c.now = now; rnd.IntN(3) == 0 {
-			all := append(r.reads[at], reading{value: now, token: token})
+			all := append(r.reads[at], simulatedReading{reading{value: now, token: token}, held})
 			r.reads[at] = all[max(0, len(all)-keptReadings):]
 		}
 	}
@@ -31,10 +34,10 @@ func (r *simulatedRecords) Write(key string, luck uint64) (did string, err error
 	changed := (*fieldmerge.ChangedError)(nil)
 	for _, expected := range []error{fieldwise.ErrExists, fieldwise.ErrNotFound, fieldmerge.ErrPath, fieldmerge.ErrDirection, fieldmerge.ErrSibling} {
 		if errors.Is(err, expected) || errors.As(err, &changed) {
-			return did, nil
+			return did, c.under, nil
 		}
 	}
-	return did, err
+	return did, c.under, err
 }
 
 // keptReadings is how many readings of a record the clients of a region keep.
@@ -61,6 +64,8 @@ type simulatedWrite struct {
 	key  string
 	now  any // what the region shows
 	live bool
+
+	under fieldwise.Vector // what the region held when the token was read; nil: there is none
 }
 
 // sample is a record whose fields of max and min mostly go on from what is there.
@@ -73,7 +78,7 @@ func (c *simulatedWrite) sample(now any) any {
 }
 
 // reading is something that was read here before; nil if there is nothing.
-func (c *simulatedWrite) reading() *reading {
+func (c *simulatedWrite) reading() *simulatedReading {
 	all := c.reads[place{c.region, c.key}]
 	if len(all) == 0 {
 		return nil
@@ -81,11 +86,21 @@ func (c *simulatedWrite) reading() *reading {
 	return &all[c.rnd.IntN(len(all))]
 }
 
+// sometimes is what was read before, for a write under its token; nil in most cases.
 func (c *simulatedWrite) sometimes() *reading {
 	if c.rnd.IntN(4) > 0 {
 		return nil
 	}
-	return c.reading()
+	return c.token(c.reading())
+}
+
+// token lets the write be one under the token of a reading.
+func (c *simulatedWrite) token(from *simulatedReading) *reading {
+	if from == nil {
+		return nil
+	}
+	c.under = from.held
+	return &from.reading
 }
 
 // do makes the write. A record that is not there is created.
@@ -106,7 +121,7 @@ func (c *simulatedWrite) do(k kind) (did string, err error) {
 		_, err = c.patch(c.face.patch(c.rnd, c.now, c.sample(c.now)), c.sometimes())
 		return "patches", err
 	case put:
-		_, err = c.put(from, change(from.value))
+		_, err = c.put(c.token(from), change(from.value))
 		return "puts", err
 	case replace:
 		_, err = c.replace(from.value, change(from.value))

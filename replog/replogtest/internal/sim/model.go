@@ -21,6 +21,7 @@ type write struct {
 	luck    uint64           // what it draws from
 	delta   []byte           // nil: nothing was written
 	saw     fieldwise.Vector // what the writer's state held
+	under   fieldwise.Vector // what it held when the token of the write was read; nil: there is none
 	receipt fieldwise.Receipt
 	batch   uint64
 	outcome outcome

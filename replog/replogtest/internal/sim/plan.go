@@ -53,7 +53,7 @@ func (f Faults) String() string {
 // IsFault reports whether what a [Report] counts under a name is a fault.
 func IsFault(what string) bool {
 	switch what {
-	case "clock jumps", "clocks in 2099", "cut off", "cut off starts", "dead links", "delayed", "disk failures", "kills", "lost", "partitions", "power cuts", "repeated", "stalls":
+	case "clock jumps", "clocks in 2099", "clones", "cut off", "cut off starts", "dead links", "delayed", "disk failures", "kills", "lost", "partitions", "power cuts", "repeated", "restores", "stalls":
 		return true
 	}
 	return false

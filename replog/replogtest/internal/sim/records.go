@@ -26,9 +26,10 @@ type Schema interface {
 
 // Records is the domain of one region while it runs.
 type Records interface {
-	// Write writes a record, as luck has it, and says in a word what that is. An error is
-	// one that a client does not expect.
-	Write(key string, luck uint64) (did string, err error)
+	// Write writes a record, as luck has it, and says in a word what that is. held is what
+	// readers see now, and is not changed; a write under a token returns what held was when
+	// the token was read. An error is one that a client does not expect.
+	Write(key string, luck uint64, held fieldwise.Vector) (did string, under fieldwise.Vector, err error)
 
 	// Report says what is wrong with a report of a conflict that became durable just now, of
 	// a value that the delta of the loser wrote; last says that nothing else happened to the
@@ -52,12 +53,18 @@ type Written struct {
 	write   *write
 }
 
-// Knew reports whether the region of x held y when x was made.
+// Knew reports whether who made x was shown y: by the region of x, or by an earlier read where
+// x was made under its token.
 func (x *Written) Knew(y *Written) bool { return x.write.knew(y.write) }
 
-// knew reports whether the region of a write held another when it was made.
+// knew reports whether who made a write was shown another. Whether others lost it with a disk
+// since the token was read makes no difference.
 func (m *write) knew(other *write) bool {
-	return m != other && m.saw[other.receipt.Origin] >= other.receipt.Seq
+	shown := m.saw
+	if m.under != nil {
+		shown = m.under
+	}
+	return m != other && shown[other.receipt.Origin] >= other.receipt.Seq
 }
 
 // records is a workload of records of any schema.
@@ -67,7 +74,7 @@ func (s records) merger() fieldwise.Merger { return s.schema.Merger() }
 
 func (s records) open(r *region) (client, error) {
 	all, err := s.schema.Open(r, r.name)
-	return recordsClient{s.schema, all}, err
+	return recordsClient{s.schema, r, all}, err
 }
 
 func (s records) draw(rng *rand.Rand, keys, _ int) *write {
@@ -75,7 +82,17 @@ func (s records) draw(rng *rand.Rand, keys, _ int) *write {
 }
 
 func (s records) report(r *region, c *fieldwise.Conflict, last bool) error {
-	return r.client.(recordsClient).records.Report(c, r.w.byOrigin[c.Loser.Version].delta, last)
+	m := r.w.byOrigin[c.Loser.Version]
+	err := r.client.(recordsClient).records.Report(c, m.delta, last)
+	if c.Loser.Version.Origin != r.w.twins {
+		return err
+	}
+	for _, twin := range r.w.writes { // of two writes with one version, it is about one
+		if err != nil && twin != m && twin.receipt.Version() == c.Loser.Version {
+			err = r.client.(recordsClient).records.Report(c, twin.delta, last)
+		}
+	}
+	return err
 }
 
 func (s records) judge(w *world) {
@@ -101,12 +118,12 @@ func (s records) judge(w *world) {
 // recordsClient writes records of any schema in a region.
 type recordsClient struct {
 	schema  Schema
+	region  *region
 	records Records
 }
 
 func (c recordsClient) write(m *write) (err error) {
-	did, err := c.records.Write(m.key, m.luck)
-	m.what = did
+	m.what, m.under, err = c.records.Write(m.key, m.luck, c.region.held.Clone())
 	if m.delta != nil {
 		m.value = c.schema.Tell(m.delta)
 	}

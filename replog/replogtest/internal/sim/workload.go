@@ -64,6 +64,12 @@ func (w *world) write(r *region, m *write) {
 	if err := r.client.write(m); err != nil {
 		w.fail("%s cannot %s %s: %v", r.name, m.what, m.key, err)
 	}
+	if m.under != nil && !r.staged.Covers(m.under) {
+		w.counts["tokens of what was lost"]++
+		if m.outcome != nothing {
+			w.counts["writes under them"]++
+		}
+	}
 	if m.outcome == nothing {
 		return
 	}
