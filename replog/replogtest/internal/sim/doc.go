@@ -12,6 +12,8 @@
 // up, and everything has to converge within a bounded time. What has to hold at every step
 // and in the end is in model.go, for any records, and in profiles.go.
 //
+// What only people can mend is mended as an error tells them to: see forks.go.
+//
 // # Scenarios
 //
 // The files in testdata/scenarios are stories that are played command by command, without faults
@@ -34,6 +36,7 @@
 //	backup a                      copies the disk of a
 //	restore a b                   puts the copies in place of the disks, and starts what was running
 //	clone a                       starts a second process of a, a', on a copy of its disk
+//	discard a                     throws the directory of a away, which begins with an empty one
 //	run 5s                        lets time pass; so does each write, for 10 ms
 //	show k                        tells what readers of k see in each region
 package sim

@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"crypto/sha256"
-	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -16,18 +14,14 @@ import (
 // identity is what has to do with who signs in a region.
 type identity struct {
 	ids     *rand.Rand
-	twin    bool                        // it began as a copy of another region's disk
-	sums    map[place][sha256.Size]byte // of what the log holds
-	patient time.Duration               // until then writes wait; zero: none waited yet
+	twin    bool          // it began as a copy of another region's disk
+	sums    map[place]sum // of what the log holds
+	patient time.Duration // until then writes wait; zero: none waited yet
 
 	backup *disk.Mem
-	backed fieldwise.Vector // what it holds
-	lost   fieldwise.Vector // what was held before the disk was restored
+	backed map[place]sum // what it holds
+	lost   map[place]sum // what was held on disks that are gone
 }
-
-// ended is what a history ends with in which a fork was found, which nobody but people can
-// mend.
-type ended struct{ err error }
 
 // incarnation is one that nobody ever had, in most cases above the earlier ones.
 func (r *region) incarnation() uint64 {
@@ -47,37 +41,6 @@ func (r *region) newEngine(begun bool) *engine.Engine {
 	}
 	r.patient = 0
 	return engine.New(cfg)
-}
-
-// fork returns a place under which two logs hold different entries, if there is one.
-func (w *world) fork() (at place, ok bool) {
-	if !w.forked { // in logs, perhaps of disks that are gone
-		return place{}, false
-	}
-	for i, r := range w.regions {
-		for _, other := range w.regions[:i] {
-			for at, sum := range r.sums {
-				if is, ok := other.sums[at]; ok && is != sum {
-					return at, true
-				}
-			}
-		}
-	}
-	return place{}, false
-}
-
-// settleFork takes note of what is gone where two entries were at one place until the only disk
-// that had one of them was restored.
-func (w *world) settleFork(r *region) {
-	if !w.forked {
-		return
-	}
-	for _, m := range w.writes {
-		if r.sums[place{m.receipt.Origin, m.receipt.Seq}] != m.sum {
-			m.logged = false
-			m.lost = m.lost || m.receipt.Origin == w.twins
-		}
-	}
 }
 
 // waits reports whether a write has to wait; again is called when the waiting is over.
@@ -127,7 +90,8 @@ func (d *direction) confirm() {
 				d.question = 0
 			}
 			if err := d.to.engine.Err(); err != nil {
-				d.w.loud(err)
+				d.w.loud(err, d.to, d.from)
+				return
 			}
 			if id := d.to.engine.Identity(); id.Standing != before {
 				d.w.counts[map[engine.Standing]string{engine.Confirmed: "confirmed", engine.Fresh: "begun afresh"}[id.Standing]]++
@@ -139,24 +103,6 @@ func (d *direction) confirm() {
 			}
 		})
 	})
-}
-
-// refuses is told that a region does not serve another.
-func (w *world) refuses(r *region, err error) {
-	w.tell("%s does not serve: %v", r.name, err)
-	if r.engine.Err() == nil && errors.Is(err, engine.ErrForked) && !w.cloned {
-		w.counts["requests from before a restore"]++ // which were late; else the regions do not converge
-		return
-	}
-	w.loud(err)
-}
-
-// loud ends a history in which somebody says that there is a fork, if there can be one.
-func (w *world) loud(err error) {
-	if !w.cloned || !errors.Is(err, engine.ErrForked) && !errors.Is(err, engine.ErrLogRegressed) {
-		w.fail("%v", err)
-	}
-	panic(ended{err})
 }
 
 // restore copies the disk of a region, or puts an earlier copy in its place; at times, those
@@ -184,7 +130,7 @@ func (w *world) restore(r *region) {
 }
 
 func (w *world) copyDisk(r *region) {
-	r.backup, r.backed = r.machine.CrashSoft(), r.held.Clone()
+	r.backup, r.backed = r.machine.CrashSoft(), maps.Clone(r.sums)
 	w.tell("the disk of %s is copied", r.name)
 }
 
@@ -193,35 +139,38 @@ func (w *world) putBack(r *region) {
 		return
 	}
 	w.counts["restores"]++
-	w.tell("the disk of %s is restored: it has [%s]", r.name, short(r.backed))
-	if r.lost == nil {
-		r.lost = make(fieldwise.Vector)
-	}
-	for o, seq := range r.held {
-		r.lost[o] = max(r.lost[o], seq)
-	}
-	r.held = r.backed.Clone()
-	r.reports = make(map[reported]bool)
+	r.gets(r.backed)
+	w.tell("the disk of %s is restored: it has [%s]", r.name, short(r.held))
 	r.restart(r.backup.CrashSoft(), spread(w.strikes, time.Second))
 }
 
-// forget takes note of what nobody holds any more since the disk of the region was restored.
+// gets takes note that another disk takes the place of the region's, with these entries.
+func (r *region) gets(sums map[place]sum) {
+	if r.lost == nil {
+		r.lost = make(map[place]sum)
+	}
+	maps.Copy(r.lost, r.sums)
+	r.sums, r.held = maps.Clone(sums), make(fieldwise.Vector)
+	for at := range sums {
+		r.held[at.origin] = max(r.held[at.origin], at.seq)
+	}
+	r.reports = make(map[reported]bool)
+}
+
+// forget takes note of what nobody holds any more since the disk of the region was restored,
+// or thrown away.
 func (r *region) forget() {
-	for _, o := range slices.SortedFunc(maps.Keys(r.lost), fieldwise.Origin.Compare) {
-	entries:
-		for seq := r.held[o] + 1; seq <= r.lost[o]; seq++ {
-			at := place{o, seq}
-			for _, other := range r.w.regions {
-				if other.held[o] >= seq {
-					continue entries
-				}
-			}
-			if c, ok := r.w.content[at]; ok {
-				r.w.counts["lost with their only disk"]++
-				r.w.tell("nobody holds %s#%02x/%d any more", o.Region, o.Incarnation&0xff, seq)
-				c.write.lost, c.write.logged = true, false
-				delete(r.w.content, at)
-			}
+	w := r.w
+	for _, at := range slices.SortedFunc(maps.Keys(r.lost), place.compare) {
+		was := r.lost[at]
+		if slices.ContainsFunc(w.regions, func(other *region) bool { return other.sums[at] == was }) {
+			continue
+		}
+		w.counts["lost with their only disk"]++
+		w.tell("nobody holds %s#%02x/%d any more", at.origin.Region, at.origin.Incarnation&0xff, at.seq)
+		w.bySum[was].lost = true
+		if !w.cloned { // else another process may sign that number, too
+			delete(w.content, at)
 		}
 	}
 	r.lost = nil
@@ -237,10 +186,11 @@ func (w *world) clone(r *region) {
 }
 
 func (w *world) twin(r *region) *region {
-	w.cloned, w.twins = true, r.engine.Identity().Origin
+	w.cloned = true
 	w.tell("a second process starts on a copy of the disk of %s", r.name)
 	twin := w.addRegion(r.name)
 	twin.twin, twin.ids, twin.machine = true, w.plan.stream("identity of a clone"), r.machine.CrashSoft()
+	w.twins = [2]*region{r, twin}
 	for _, peer := range w.regions {
 		if peer.name != r.name {
 			w.link(twin, peer)

@@ -25,9 +25,9 @@ type write struct {
 	receipt fieldwise.Receipt
 	batch   uint64
 	outcome outcome
-	logged  bool              // in the log of some region
-	sum     [sha256.Size]byte // of the entry that is there
-	lost    bool              // perhaps: the only disk that held it was restored from an earlier copy
+	sum     sum  // of its entry
+	logged  bool // in the end, in the log of all regions
+	lost    bool // the only disk that held it was thrown away, or restored from an earlier copy
 }
 
 type outcome uint8
@@ -44,17 +44,19 @@ const (
 type model struct {
 	writes   []*write
 	byOrigin map[fieldwise.Version]*write
-	content  map[place]content // of entries in logs
+	bySum    map[sum]*write
+	content  map[place]sum // of entries in logs
 	reports  map[fieldwise.ConflictID]fieldwise.Conflict
-	cloned   bool             // there are two processes that may sign as one,
-	twins    fieldwise.Origin // this one
-	forked   bool             // two entries were at one place
+	forks
 }
 
-// content is what stands at a place.
-type content struct {
-	sum   [sha256.Size]byte
-	write *write
+// sum tells one entry from all others.
+type sum [sha256.Size]byte
+
+// entrySum is the sum of the entry that a write makes.
+func (m *write) entrySum() sum {
+	e := engine.Entry{Origin: m.receipt.Origin, Seq: m.receipt.Seq, Time: m.receipt.Time, Domain: name, Key: m.key, Delta: m.delta}
+	return sha256.Sum256(e.Append(nil))
 }
 
 // place is the place of an entry among its origin's.
@@ -70,29 +72,31 @@ type reported struct {
 }
 
 func newModel() model {
-	return model{byOrigin: make(map[fieldwise.Version]*write), content: make(map[place]content), reports: make(map[fieldwise.ConflictID]fieldwise.Conflict)}
+	return model{
+		byOrigin: make(map[fieldwise.Version]*write), bySum: make(map[sum]*write), content: make(map[place]sum),
+		reports: make(map[fieldwise.ConflictID]fieldwise.Conflict), forks: forks{from: make(map[fieldwise.Origin]fieldwise.Seq)},
+	}
 }
 
 // readFrame takes in a payload that is durable in a region's log, behind what has counts.
 func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
 	err := engine.Entries(payload, func(e engine.Entry, body []byte) error {
-		at, sum := place{e.Origin, e.Seq}, sha256.Sum256(body)
-		m := w.byOrigin[e.Version()]
+		at, is := place{e.Origin, e.Seq}, sum(sha256.Sum256(body))
+		m := w.bySum[is]
 		switch was, ok := w.content[at]; {
 		case e.Seq != has[e.Origin]+1:
 			w.fail("the log of %s has %s/%d behind %d", r.name, e.Origin.Region, e.Seq, has[e.Origin])
 		case m == nil:
 			w.fail("the log of %s has %s/%d, which nobody wrote", r.name, e.Origin.Region, e.Seq)
-		case ok && was.sum != sum && w.cloned:
-			w.forked = true
-		case ok && was.sum != sum:
+		case ok && was != is && !w.cloned:
 			w.fail("the log of %s has another %s/%d than others", r.name, e.Origin.Region, e.Seq)
-		case !has.Covers(m.saw) && e.Origin != w.twins: // of two entries with one version, the model knows one
+		case ok && was != is:
+			w.forkedAt(at)
+		case !has.Covers(m.saw):
 			w.fail("the log of %s has %s/%d before what its writer knew, %v: it has %v", r.name, e.Origin.Region, e.Seq, short(m.saw), short(has))
 		}
 		has[e.Origin] = e.Seq
-		w.content[at], r.sums[at] = content{sum, m}, sum
-		m.logged, m.sum = true, sum
+		w.content[at], r.sums[at] = is, is
 		return nil
 	})
 	if err == nil {
@@ -118,15 +122,13 @@ func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
 
 // converged reports whether all regions are up, have nothing staged, and hold the same entries.
 func (w *world) converged() bool {
-	if _, ok := w.fork(); ok {
-		return false // somebody has to find it
-	}
 	for _, r := range w.regions {
 		if !r.up || r.committing || len(r.mine) > 0 || !r.held.Covers(r.staged) || !r.held.Covers(w.regions[0].held) || !w.regions[0].held.Covers(r.held) {
 			return false
 		}
 	}
-	return true
+	_, forked := w.fork() // which somebody has to find
+	return !forked
 }
 
 // short is a vector with as much of the incarnations as tells them apart.
@@ -155,7 +157,7 @@ func (w *world) judge() {
 	for _, m := range w.writes {
 		if m.outcome == acknowledged {
 			w.counts["acknowledged"]++
-			if !m.lost && (!w.regions[0].held.Covers(fieldwise.Vector{m.receipt.Origin: m.receipt.Seq}) || !m.logged) {
+			if !m.lost && !m.logged {
 				w.fail("%v, which was acknowledged, is in no log", m.receipt)
 			}
 		}
@@ -170,7 +172,9 @@ func (w *world) judge() {
 // sameStates demands that all regions hold the same bytes, and know that they do.
 func (w *world) sameStates() map[string][]byte {
 	first := w.regions[0]
-	w.settleFork(first)
+	for _, m := range w.writes {
+		m.logged = m.outcome != nothing && first.sums[place{m.receipt.Origin, m.receipt.Seq}] == m.sum
+	}
 	states := make(map[string][]byte)
 	_ = first.engine.States(name, func(key string, state []byte) error {
 		states[key] = slices.Clone(state)

@@ -97,7 +97,7 @@ func (d *direction) tick() {
 	if d.to.up && d.to.stalled <= d.w.now && !d.known() && (!d.asking || d.w.now-d.asked > retry) {
 		d.take(d.to.engine.Resume(d.to.wall(), d.from.name))
 		now := epoch.Add(d.w.now)
-		if ok, _ := d.to.engine.Ready(now, d.from.name); ok {
+		if ok, _ := d.to.engine.Ready(now, d.from.name); ok && d.to.up {
 			d.asking, d.asked = true, d.w.now
 			request := d.to.engine.NextPull(now, d.from.name)
 			if !d.to.held.Covers(request.Vector) { // its peers may drop what they keep for it
@@ -161,7 +161,7 @@ func (d *direction) serve(request engine.Pull) {
 		return
 	}
 	if err != nil {
-		d.w.refuses(r, err)
+		d.w.refuses(r, d.to, err)
 		return
 	}
 	ship := r.engine.Ship(&request)
@@ -207,7 +207,8 @@ func (d *direction) take(done engine.Delivered, err error) {
 	r := d.to
 	if err != nil {
 		d.w.tell("%s cannot take what %s sent: %v", r.name, d.from.name, err)
-		d.w.loud(err)
+		d.w.loud(err, r, d.from)
+		return
 	}
 	for _, alarm := range done.Alarms {
 		d.w.alarm(r, alarm)

@@ -153,7 +153,7 @@ func (m *write) visible(shown *profile) (is, ok bool) {
 // somebody who knew of it, or is named in a report; and that it is shown in the first case alone.
 func (w *world) account(m *write, shown *profile, reports map[reported]bool) {
 	visible, ok := m.visible(shown)
-	if !ok || !m.logged {
+	if !ok || !m.logged || w.inFork(m) {
 		return
 	}
 	i := slices.IndexFunc(w.writes, func(later *write) bool { return later.logged && later.replaces(m) })
@@ -193,7 +193,7 @@ func (w *world) countHits(shown map[string]*profile, reports map[reported]bool) 
 		for at := range reports { // one report tells of all that its origin had counted
 			dropped = dropped || at.key == m.key && at.version.Origin == m.receipt.Origin && at.version.Time >= m.receipt.Time
 		}
-		if !dropped {
+		if !dropped && !w.inFork(m) {
 			least[m.key]++
 		}
 	}

@@ -84,7 +84,7 @@ func (s records) draw(rng *rand.Rand, keys, _ int) *write {
 func (s records) report(r *region, c *fieldwise.Conflict, last bool) error {
 	m := r.w.byOrigin[c.Loser.Version]
 	err := r.client.(recordsClient).records.Report(c, m.delta, last)
-	if c.Loser.Version.Origin != r.w.twins {
+	if !r.w.inFork(m) {
 		return err
 	}
 	for _, twin := range r.w.writes { // of two writes with one version, it is about one

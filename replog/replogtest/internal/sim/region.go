@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"iter"
 	"math/rand/v2"
@@ -126,7 +125,7 @@ func (r *region) open() {
 		}
 	}
 	has := make(fieldwise.Vector)
-	r.sums = make(map[place][sha256.Size]byte)
+	r.sums = make(map[place]sum)
 	for frame, err := range log.Frames(0) {
 		if err == nil {
 			err = r.engine.Recover(int64(frame.Position), frame.Payload)
@@ -315,6 +314,8 @@ func (r *region) WriteOpen(_ context.Context, key string, change func(dst, state
 		return fieldwise.Receipt{}, err
 	}
 	m.receipt, m.batch, m.outcome = receipt, batch, pending
+	m.sum = m.entrySum()
+	r.w.bySum[m.sum] = m
 	r.staged[receipt.Origin] = receipt.Seq
 	r.mine = append(r.mine, m)
 	r.kick()

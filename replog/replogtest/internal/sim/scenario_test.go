@@ -231,10 +231,11 @@ func init() { // several of them look at others
 				s.world.putBack(s.region(name))
 			}
 		}},
-		"clone": {1, "REGION", func(s *scenario, args []string) { s.world.twin(s.region(args[0])) }},
-		"clock": {2, "REGION 2099|right|TIME", func(s *scenario, args []string) { s.region(args[0]).offset = offset(args[1]) }},
-		"run":   {1, "TIME", func(s *scenario, args []string) { s.run(duration(args[0])) }},
-		"show":  {1, "KEY", (*scenario).show},
+		"discard": {1, "REGION", func(s *scenario, args []string) { s.world.discard(s.region(args[0])) }},
+		"clone":   {1, "REGION", func(s *scenario, args []string) { s.world.twin(s.region(args[0])) }},
+		"clock":   {2, "REGION 2099|right|TIME", func(s *scenario, args []string) { s.region(args[0]).offset = offset(args[1]) }},
+		"run":     {1, "TIME", func(s *scenario, args []string) { s.run(duration(args[0])) }},
+		"show":    {1, "KEY", (*scenario).show},
 	}
 }
 
@@ -244,7 +245,7 @@ const forever = 1 << 62
 func (s *scenario) begin(names []string) {
 	w := newWorld(Plan{Seed: 1}, true)
 	w.conditions = conditions{regions: len(names), latency: 20 * time.Millisecond, sync: 2 * time.Millisecond, ship: 100, patient: 5 * time.Second}
-	w.work, w.unsupported = s, true
+	w.work, w.unsupported, w.byHand = s, true, true
 	s.world = w
 	for _, name := range names {
 		w.addRegion(fieldwise.Region(name))

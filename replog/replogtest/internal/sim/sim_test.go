@@ -26,8 +26,8 @@ var (
 )
 
 func init() {
-	flag.Var(&with, "sim.with", "kinds of faults that strike in any case in TestSeed")
-	flag.Var(&without, "sim.without", "kinds of faults that TestSeed leaves out")
+	flag.Var(&with, "sim.with", "kinds of faults that strike in any case, in TestSeed and TestPropertyHistoriesKeepWhatWasPromised")
+	flag.Var(&without, "sim.without", "kinds of faults that those two leave out")
 }
 
 // TestSeed plays one history and tells it.
@@ -64,8 +64,8 @@ func histories(t *testing.T, usual, long int) int {
 }
 
 func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
-	counts, n := play(t, Plan{}, histories(t, 100, 2000))
-	if n < 100 {
+	counts, n := play(t, Plan{With: with, Without: without}, histories(t, 100, 2000))
+	if n < 100 || with|without != 0 {
 		return
 	}
 	all := []string{
@@ -75,7 +75,7 @@ func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
 		"clones", "confirmed", "floors", "floors that differ", "lost with their only disk", "restores", "waited in vain", "waiting writes",
 	}
 	if n >= 1000 { // one history of ten or twenty has them
-		all = append(all, "begun afresh", "forks that were found")
+		all = append(all, "begun afresh", "directories that were thrown away", "forks that were found")
 	}
 	for _, what := range all {
 		require.NotZero(t, counts[what], "no history had %q: the test has gone blind there", what)
