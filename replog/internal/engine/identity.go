@@ -27,6 +27,10 @@ import (
 // answers of one round count when all members were drained in an earlier one, and none was
 // opened again in between. By then, every entry of the origin that can still arrive anywhere
 // is held, durably, by somebody who is about to be asked.
+//
+// Both rest on the list of members. Who has heard of a newer list than its own is not confirmed,
+// since there may be members whom it does not ask. And a member with an older list than that of
+// who asks is not drained: there may be members whom it never asked.
 
 // AppendIdentity appends what a log says about who signs in it: in its header, and in a part
 // where another incarnation begins.
@@ -71,6 +75,7 @@ type identity struct {
 	members map[fieldwise.Region]*member // besides this region
 	mark    fieldwise.Timestamp          // the highest that the origin has signed in this log
 	round   uint64
+	epoch   uint64                       // of the newest list of members that anybody spoke of
 	asked   map[fieldwise.Region]opening // by their questions
 }
 
@@ -95,6 +100,7 @@ func newIdentity(cfg Config) identity {
 		signed:   cfg.Origin,
 		members:  make(map[fieldwise.Region]*member),
 		round:    1,
+		epoch:    cfg.Epoch,
 		asked:    make(map[fieldwise.Region]opening),
 	}
 	for _, region := range cfg.Members {
@@ -197,9 +203,9 @@ type Answer struct {
 	Question Question
 
 	From    fieldwise.Region
-	Epoch   uint64 // of its list of members
+	Epoch   uint64 // of the newest list of members that it knows of
 	Opening uint64 // of its log
-	Drained bool   // nothing is on its way any more that its log sent before it was opened
+	Drained bool   // nothing is on its way any more that its log sent before it was opened, to anybody on the list of who asks
 
 	Seq   fieldwise.Seq // what it holds of the origin, staged entries included
 	Chain uint64        // there
@@ -225,10 +231,11 @@ func (e *Engine) Answer(q Question) (Answer, error) {
 		e.identity.asked[region] = opening{name: q.Opening, count: last.count + 1}
 		e.peer(region).rest = nil
 	}
+	e.identity.epoch = max(e.identity.epoch, q.Epoch)
 	seq, chain := e.last(q.Origin)
 	return Answer{
-		Question: q, From: e.cfg.Origin.Region, Epoch: e.cfg.Epoch, Opening: e.cfg.Opening,
-		Drained: e.drained(), Seq: seq, Chain: chain,
+		Question: q, From: e.cfg.Origin.Region, Epoch: e.identity.epoch, Opening: e.cfg.Opening,
+		Drained: q.Epoch <= e.cfg.Epoch && e.drained(), Seq: seq, Chain: chain,
 	}, nil
 }
 
@@ -251,6 +258,7 @@ func (e *Engine) Confirm(a Answer) (news bool) {
 	if m == nil || a.Question.Opening != e.cfg.Opening {
 		return false
 	}
+	id.epoch = max(id.epoch, a.Epoch)
 	news = !m.answered
 	m.answered = true
 	if a.Question.Origin != id.Origin || a.Question.Round != id.round || id.Standing != Waiting && !m.suspect {
@@ -266,7 +274,7 @@ func (e *Engine) Confirm(a Answer) (news bool) {
 		_ = e.forked(id.Origin, a.Seq, string(a.From)) // shown by Err
 		return true
 	}
-	if id.Standing != Waiting || !a.Drained || a.Epoch > e.cfg.Epoch {
+	if id.Standing != Waiting || !a.Drained || id.epoch > e.cfg.Epoch {
 		return news
 	}
 	m.round, m.opening = id.round, a.Opening

@@ -314,10 +314,58 @@ func TestAnswersOfOtherOpeningsRoundsAndEpochsDoNotCount(t *testing.T) {
 	ahead.Epoch++
 	a.e.Confirm(ahead)
 	a.requireWaiting()
-	behind := second[0]
-	behind.Epoch--
-	a.e.Confirm(behind)
-	require.Equal(t, Confirmed, a.e.Identity().Standing)
+	a.e.Confirm(second[0])
+	a.requireWaiting() // there may be members that it does not know
+}
+
+// withList is a log under another process, which was given another list of members.
+func (h *host) withList(epoch uint64, members ...fieldwise.Region) *host {
+	h.cfg.Members, h.cfg.Epoch = members, epoch
+	return h.openedAgain(len(h.frames))
+}
+
+func TestAnOldListOfMembersConfirmsNothing(t *testing.T) {
+	all := newMembers(t, 3)
+	a, b, c := all[0], all[1], all[2]
+	a.write("tokens", "k", "1")
+	b, c = b.withList(2, "a", "b"), c.withList(3, "a", "b", "c")
+	a = a.withList(2, "a", "b")
+
+	t.Run("of who asks, and is told by another member", func(t *testing.T) {
+		a, b := a.openedAgain(1), b.openedAgain(0)
+		c.ask(b)
+		b.confirm(a)
+		a.confirm(b)
+		a.requireWaiting()
+	})
+	t.Run("but if nobody says that there is another", func(t *testing.T) {
+		a, b := a.openedAgain(1), b.openedAgain(0)
+		b.confirm(a)
+		a.confirm(b)
+		require.Equal(t, Confirmed, a.e.Identity().Standing)
+	})
+	t.Run("of who asks, and was asked itself", func(t *testing.T) {
+		a, b := a.openedAgain(1), b.openedAgain(0)
+		c.ask(a)
+		b.confirm(a)
+		a.confirm(b)
+		a.requireWaiting()
+	})
+	t.Run("of who answers: what it sent c before its disk was restored is on its way", func(t *testing.T) {
+		a, b, c := a.withList(3, "a", "b", "c"), b.openedAgain(0), c.openedAgain(0)
+		for range 3 {
+			b.confirm(a, c)
+			c.confirm(a, b)
+			a.confirm(b, c)
+		}
+		a.requireWaiting()
+		b = b.withList(3, "a", "b", "c")
+		for range 3 {
+			b.confirm(a, c)
+			a.confirm(b, c)
+		}
+		require.Equal(t, Confirmed, a.e.Identity().Standing)
+	})
 }
 
 func TestAnAnswerShowsAForkBeforeAnythingIsSigned(t *testing.T) {
