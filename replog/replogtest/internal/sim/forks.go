@@ -12,11 +12,12 @@ import (
 
 // forks is what is known of entries that have one origin and number.
 type forks struct {
-	cloned bool                               // there are two processes that may sign as one,
-	twins  [2]*region                         // these
-	from   map[fieldwise.Origin]fieldwise.Seq // the first number that two entries had
-	kept   *region                            // by whoever mends; the others give way to what it has
-	byHand bool                               // the story says how forks are mended
+	mayFork bool                               // there may be two entries at one place
+	cloned  bool                               // there are two processes that sign as one,
+	twins   [2]*region                         // these
+	from    map[fieldwise.Origin]fieldwise.Seq // the first number that two entries had
+	kept    *region                            // by whoever mends; the others give way to what it has
+	byHand  bool                               // the story says how forks are mended
 }
 
 // mendingTakes is how long people take, about.
@@ -71,7 +72,7 @@ func (w *world) differ(r, other *region) (at place, ok bool) {
 // refuses is told that a region does not serve another.
 func (w *world) refuses(r, other *region, err error) {
 	w.tell("%s does not serve: %v", r.name, err)
-	if r.engine.Err() == nil && errors.Is(err, engine.ErrForked) && !w.cloned {
+	if r.engine.Err() == nil && errors.Is(err, engine.ErrForked) && !w.mayFork {
 		w.counts["requests from before a restore"]++ // which were late; else the regions do not converge
 		return
 	}
@@ -81,7 +82,7 @@ func (w *world) refuses(r, other *region, err error) {
 // loud is told that a region says aloud that it and another hold different entries under one
 // number. If that can be, it is mended as the error says.
 func (w *world) loud(err error, r, other *region) {
-	if !w.cloned || !errors.Is(err, engine.ErrForked) && !errors.Is(err, engine.ErrLogRegressed) {
+	if !w.mayFork || !errors.Is(err, engine.ErrForked) && !errors.Is(err, engine.ErrLogRegressed) {
 		w.fail("%v", err)
 	}
 	if w.byHand {
@@ -92,10 +93,10 @@ func (w *world) loud(err error, r, other *region) {
 	poisoned := r.engine.Err() != nil
 	_, differ := w.differ(r, other)
 	switch {
-	case w.kept == nil: // of the two that sign as one, one stops
-		i := w.operator.IntN(2)
-		w.kept = w.twins[i]
-		w.discard(w.twins[1-i])
+	case w.kept == nil && w.cloned: // of the two that sign as one, one stops
+		w.keep(w.twins)
+	case w.kept == nil && differ:
+		w.keep([2]*region{r, other})
 	case differ:
 		w.discard(w.wrong(r, other))
 	default:
@@ -103,6 +104,25 @@ func (w *world) loud(err error, r, other *region) {
 	}
 	if poisoned && r.up { // it goes on when its log is opened again
 		r.restart(r.machine.CrashSoft(), spread(w.operator, mendingTakes))
+	}
+}
+
+// keep keeps one of two directories, and throws the other away.
+func (w *world) keep(two [2]*region) {
+	i := w.operator.IntN(2)
+	w.kept = two[i]
+	w.discard(two[1-i])
+}
+
+// endWaiting lets the processes of a region that was cloned sign afresh, as their next writes
+// would: while both of them wait, each drains what others had asked of the other, and nothing
+// of what is asked of them is ever taken in.
+func (w *world) endWaiting() {
+	for _, r := range w.twins {
+		if r != nil && r.up && r.engine.Identity().Standing == engine.Waiting {
+			w.counts["clones that waited side by side"]++
+			r.engine.BeginAfresh("nobody confirms")
+		}
 	}
 }
 

@@ -33,13 +33,8 @@ func (r *region) newEngine(begun bool) *engine.Engine {
 	if err != nil {
 		r.w.fail("%s does not know who signs: %v", r.name, err)
 	}
-	cfg := engine.Config{Origin: origin, OpenFrom: 64, Epoch: 1, Begun: begun, Opening: r.ids.Uint64(), Fresh: r.incarnation()}
-	for _, other := range r.w.regions {
-		if !slices.Contains(cfg.Members, other.name) { // or it is a clone
-			cfg.Members = append(cfg.Members, other.name)
-		}
-	}
-	r.patient = 0
+	cfg := engine.Config{Origin: origin, OpenFrom: 64, Members: r.members.names, Epoch: r.members.epoch, Begun: begun, Opening: r.ids.Uint64(), Fresh: r.incarnation()}
+	r.patient, r.told = 0, 0
 	return engine.New(cfg)
 }
 
@@ -80,6 +75,7 @@ func (d *direction) confirm() {
 	d.question = d.w.now
 	d.w.counts["questions"]++
 	d.send(0, d.from, func() {
+		d.from.told = max(d.from.told, q.Epoch)
 		a, err := d.from.engine.Answer(q)
 		if err != nil {
 			d.w.fail("%s does not answer %s: %v", d.from.name, d.to.name, err)
@@ -100,6 +96,7 @@ func (d *direction) confirm() {
 					why = "all others confirm it"
 				}
 				d.w.tell("%s signs as %v: %s", d.to.name, id.Origin, why)
+				d.to.confirmed()
 			}
 		})
 	})
@@ -169,7 +166,7 @@ func (r *region) forget() {
 		w.counts["lost with their only disk"]++
 		w.tell("nobody holds %s#%02x/%d any more", at.origin.Region, at.origin.Incarnation&0xff, at.seq)
 		w.bySum[was].lost = true
-		if !w.cloned { // else another process may sign that number, too
+		if !w.mayFork { // else another process may sign that number, too
 			delete(w.content, at)
 		}
 	}
@@ -186,7 +183,7 @@ func (w *world) clone(r *region) {
 }
 
 func (w *world) twin(r *region) *region {
-	w.cloned = true
+	w.cloned, w.mayFork = true, true
 	w.tell("a second process starts on a copy of the disk of %s", r.name)
 	twin := w.addRegion(r.name)
 	twin.twin, twin.ids, twin.machine = true, w.plan.stream("identity of a clone"), r.machine.CrashSoft()

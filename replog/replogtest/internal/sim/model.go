@@ -88,7 +88,7 @@ func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
 			w.fail("the log of %s has %s/%d behind %d", r.name, e.Origin.Region, e.Seq, has[e.Origin])
 		case m == nil:
 			w.fail("the log of %s has %s/%d, which nobody wrote", r.name, e.Origin.Region, e.Seq)
-		case ok && was != is && !w.cloned:
+		case ok && was != is && !w.mayFork:
 			w.fail("the log of %s has another %s/%d than others", r.name, e.Origin.Region, e.Seq)
 		case ok && was != is:
 			w.forkedAt(at)
@@ -164,7 +164,7 @@ func (w *world) judge() {
 	}
 	w.rebuild(states)
 	w.work.judge(w)
-	if w.counts["acknowledged"] == 0 && w.plan.Writes == 0 && w.phase > 5*time.Second && w.faults&(DiskErrors|FullDisks|PowerCuts|Kills|Stalls|Restores) == 0 {
+	if w.counts["acknowledged"] == 0 && w.plan.Writes == 0 && w.phase > 5*time.Second && w.faults&(DiskErrors|FullDisks|PowerCuts|Kills|Stalls|Restores|Members) == 0 {
 		w.fail("nothing was acknowledged: the history is empty")
 	}
 }

@@ -23,7 +23,7 @@ type direction struct {
 func (w *world) link(to, from *region) {
 	d := &direction{w: w, to: to, from: from, dead: w.dead[pairOf(to, from)]}
 	to.links = append(to.links, d)
-	if to.up && !d.known() {
+	if to.up && d.tried() {
 		to.engine.Link(from.name)
 	}
 	if w.faults&Partitions != 0 {
@@ -77,13 +77,16 @@ func (w *world) killLinks() {
 	}
 }
 
-// known reports whether the host does not even try the link.
+// known reports whether it is known that the link is dead.
 func (d *direction) known() bool { return d.dead && d.w.deadIsKnown }
+
+// tried reports whether the host tries the link: to a member, as far as it is told.
+func (d *direction) tried() bool { return !d.known() && d.to.members.has(d.from.name) }
 
 // heal brings the link up, unless it is dead for good.
 func (d *direction) heal() {
 	if d.dead && !d.w.deadForGood {
-		if d.known() && d.to.up {
+		if d.known() && d.to.up && d.to.members.has(d.from.name) {
 			d.to.engine.Link(d.from.name)
 		}
 		d.dead = false
@@ -94,7 +97,7 @@ func (d *direction) heal() {
 func (d *direction) tick() {
 	d.confirm()
 	const retry = time.Second
-	if d.to.up && d.to.stalled <= d.w.now && !d.known() && (!d.asking || d.w.now-d.asked > retry) {
+	if d.to.up && d.to.stalled <= d.w.now && d.tried() && (!d.asking || d.w.now-d.asked > retry) {
 		d.take(d.to.engine.Resume(d.to.wall(), d.from.name))
 		now := epoch.Add(d.w.now)
 		if ok, _ := d.to.engine.Ready(now, d.from.name); ok && d.to.up {

@@ -31,12 +31,15 @@ const (
 	DeadLinks                     // between pairs of regions that others connect, from the beginning
 	Restores                      // of disks from an earlier copy; what only they held since is gone
 	Clones                        // of a process, on a copy of its disk, which runs beside it
+	Members                       // that leave, and come back with the disk that they had
 
 	allFaults = 1<<iota - 1
+
+	ownFaults = Members // that histories of a schema of somebody else do not have
 )
 
 var faultNames = [...]string{
-	"loss", "repeats", "delays", "partitions", "stalls", "kills", "powercuts", "diskerrors", "fulldisks", "skews", "jumps", "farfuture", "deadlinks", "restores", "clones",
+	"loss", "repeats", "delays", "partitions", "stalls", "kills", "powercuts", "diskerrors", "fulldisks", "skews", "jumps", "farfuture", "deadlinks", "restores", "clones", "members",
 }
 
 // String lists the kinds by name, separated by commas.
@@ -177,5 +180,8 @@ func (p Plan) conditions() conditions {
 	}
 	c.patient = span(0, 3*time.Second)
 	c.faults = (c.faults | p.With) &^ p.Without
+	if p.Schema != nil {
+		c.faults &^= ownFaults
+	}
 	return c
 }

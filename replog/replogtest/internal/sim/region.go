@@ -34,6 +34,9 @@ type region struct {
 	committing bool
 	staged     fieldwise.Vector // what the staged state holds
 	mine       []*write         // staged, and not settled
+	members    members          // as it knows them
+	told       uint64           // of what list others knew that asked this process
+	away       bool             // it is none of them, and does not run
 	making     *write           // by the client's call that is going on
 	identity
 
@@ -60,6 +63,9 @@ func (w *world) addRegion(name fieldwise.Region) *region {
 		r.offset = time.Duration(rng.Int64N(int64(600*time.Millisecond))) - 300*time.Millisecond
 	}
 	w.regions = append(w.regions, r)
+	if !w.members.has(name) { // or it is a clone
+		w.members.names = append(w.members.names, name)
+	}
 	return r
 }
 
@@ -84,6 +90,9 @@ func (r *region) run(life int, do func()) {
 
 // start opens the log and the domain, and may be cut off in the middle of that.
 func (r *region) start() {
+	if r.away {
+		return
+	}
 	r.faults = disk.NewFault(r.machine, r.drop.Uint64())
 	if stop := 1 + r.drop.IntN(80); !r.w.healing && r.w.faults&(Kills|PowerCuts) != 0 && stop <= 40 {
 		r.faults.StopAt(stop)
@@ -118,9 +127,10 @@ func (r *region) open() {
 	if recovery.DroppedBytes > 0 {
 		r.w.counts["torn tails"]++
 	}
+	r.members = r.w.members
 	r.engine = r.newEngine(recovery.Created)
 	for _, d := range r.links {
-		if !d.known() {
+		if d.tried() {
 			r.engine.Link(d.from.name)
 		}
 	}
@@ -147,6 +157,7 @@ func (r *region) open() {
 		r.w.fail("%s does not open its domain: %v", r.name, err)
 	}
 	r.w.tell("%s is up with [%s]", r.name, short(has))
+	r.confirmed()
 	r.kick()
 }
 

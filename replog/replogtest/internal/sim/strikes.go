@@ -14,6 +14,9 @@ func (w *world) every(kind Faults, strike func()) {
 
 // strike begins the faults that strike regions.
 func (w *world) strike() {
+	if w.faults&Members != 0 {
+		w.leaveForLong()
+	}
 	for _, f := range []struct {
 		kind   Faults
 		strike func(*region)
@@ -47,6 +50,7 @@ func (w *world) strike() {
 		}},
 		{Restores, w.restore},
 		{Clones, w.clone},
+		{Members, w.vacation},
 	} {
 		if w.faults&f.kind == 0 {
 			continue

@@ -36,7 +36,8 @@ type world struct {
 	events  events
 	order   int // of events at one time
 	regions []*region
-	healing bool // faults have stopped
+	healing bool    // faults have stopped
+	members members // as the operator says them
 
 	dead                     map[pair]bool // links
 	deadForGood, deadIsKnown bool          // the faults do not end that; the hosts do not try them
@@ -57,7 +58,7 @@ type world struct {
 func newWorld(p Plan, told bool) *world {
 	w := &world{
 		conditions: p.conditions(), plan: p, model: newModel(), dead: make(map[pair]bool), trace: fnv.New64a(), counts: make(map[string]int),
-		clients: p.stream("clients"), network: p.stream("network"), strikes: p.stream("strikes"), operator: p.stream("operator"), work: p.workload(),
+		clients: p.stream("clients"), members: members{epoch: 1}, network: p.stream("network"), strikes: p.stream("strikes"), operator: p.stream("operator"), work: p.workload(),
 	}
 	if told {
 		w.story = []string{}
@@ -134,7 +135,10 @@ func (w *world) heal() {
 	w.tell("all faults stop")
 	for _, r := range w.regions {
 		r.heal()
+		w.comeBack(r)
 	}
+	w.rollOut()
+	w.after(10*time.Second, w.endWaiting)
 }
 
 // fail ends the history: a promise is broken.
