@@ -187,6 +187,7 @@ func (w *world) twin(r *region) *region {
 	w.tell("a second process starts on a copy of the disk of %s", r.name)
 	twin := w.addRegion(r.name)
 	twin.twin, twin.ids, twin.machine = true, w.plan.stream("identity of a clone"), r.machine.CrashSoft()
+	twin.newer = r.newer
 	w.twins = [2]*region{r, twin}
 	for _, peer := range w.regions {
 		if peer.name != r.name {

@@ -48,6 +48,7 @@ type model struct {
 	content  map[place]sum // of entries in logs
 	reports  map[fieldwise.ConflictID]fieldwise.Conflict
 	forks
+	stopped map[fieldwise.Origin]bool // ever, by anybody
 }
 
 // sum tells one entry from all others.
@@ -74,7 +75,7 @@ type reported struct {
 func newModel() model {
 	return model{
 		byOrigin: make(map[fieldwise.Version]*write), bySum: make(map[sum]*write), content: make(map[place]sum),
-		reports: make(map[fieldwise.ConflictID]fieldwise.Conflict), forks: forks{from: make(map[fieldwise.Origin]fieldwise.Seq)},
+		reports: make(map[fieldwise.ConflictID]fieldwise.Conflict), forks: forks{from: make(map[fieldwise.Origin]fieldwise.Seq)}, stopped: make(map[fieldwise.Origin]bool),
 	}
 }
 
@@ -92,7 +93,7 @@ func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
 			w.fail("the log of %s has another %s/%d than others", r.name, e.Origin.Region, e.Seq)
 		case ok && was != is:
 			w.forkedAt(at)
-		case !has.Covers(m.saw):
+		case !has.Covers(w.known(m.saw)):
 			w.fail("the log of %s has %s/%d before what its writer knew, %v: it has %v", r.name, e.Origin.Region, e.Seq, short(m.saw), short(has))
 		}
 		has[e.Origin] = e.Seq
@@ -118,6 +119,22 @@ func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
 	if err != nil {
 		w.fail("the log of %s holds what cannot be read: %v", r.name, err)
 	}
+}
+
+// settled reports whether all regions are up, have nothing staged, and hold what those hold that
+// they pull from, but for what they stopped.
+func (w *world) settled() bool {
+	for _, r := range w.regions {
+		if !r.up || r.committing || len(r.mine) > 0 || !r.held.Covers(r.staged) {
+			return false
+		}
+		for _, d := range r.links {
+			if !d.dead && !r.flows(d.from) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // converged reports whether all regions are up, have nothing staged, and hold the same entries.

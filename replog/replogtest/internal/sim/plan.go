@@ -32,14 +32,15 @@ const (
 	Restores                      // of disks from an earlier copy; what only they held since is gone
 	Clones                        // of a process, on a copy of its disk, which runs beside it
 	Members                       // that leave, and come back with the disk that they had
+	Rolling                       // no fault: an older release of the service runs beside a newer one
 
 	allFaults = 1<<iota - 1
 
-	ownFaults = Members // that histories of a schema of somebody else do not have
+	ownFaults = Members | Rolling // that histories of a schema of somebody else do not have
 )
 
 var faultNames = [...]string{
-	"loss", "repeats", "delays", "partitions", "stalls", "kills", "powercuts", "diskerrors", "fulldisks", "skews", "jumps", "farfuture", "deadlinks", "restores", "clones", "members",
+	"loss", "repeats", "delays", "partitions", "stalls", "kills", "powercuts", "diskerrors", "fulldisks", "skews", "jumps", "farfuture", "deadlinks", "restores", "clones", "members", "rolling",
 }
 
 // String lists the kinds by name, separated by commas.
@@ -146,6 +147,8 @@ type conditions struct {
 	ship    int           // entries in one answer
 	patient time.Duration // that the first write waits for the identity
 
+	unsupported bool // the older release cannot merge what the newer one writes
+
 	loss, repeats float64 // of messages
 	often         map[Faults]time.Duration
 }
@@ -179,6 +182,7 @@ func (p Plan) conditions() conditions {
 		c.phase = p.Until
 	}
 	c.patient = span(0, 3*time.Second)
+	c.unsupported = rng.IntN(2) == 0
 	c.faults = (c.faults | p.With) &^ p.Without
 	if p.Schema != nil {
 		c.faults &^= ownFaults

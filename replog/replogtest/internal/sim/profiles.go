@@ -16,6 +16,7 @@ import (
 // profiles is a workload of records of one schema of which it knows whose each value is.
 type profiles struct {
 	schema *fieldmerge.Schema[profile]
+	older  *fieldmerge.Schema[olderProfile]
 }
 
 // profile is what clients write. Every value that is set, and every tag that is added, is there
@@ -26,21 +27,57 @@ type profile struct {
 	Tags crdt.ORSet[string] `merge:"tags,orset"`
 	Hits crdt.PNCounter     `merge:"hits,pncounter"`
 	Lang map[string]string  `merge:"lang,each=lww"`
+	Note []string           `merge:"note,list"`
+}
+
+// olderProfile is a profile in the older release.
+type olderProfile struct {
+	Name string             `merge:"name,lww"`
+	City string             `merge:"city,lww"`
+	Tags crdt.ORSet[string] `merge:"tags,orset"`
+	Hits crdt.PNCounter     `merge:"hits,pncounter"`
+	Lang map[string]string  `merge:"lang,each=lww"`
+}
+
+// fields are those of a profile of either release.
+type fields struct {
+	name, city *string
+	tags       *crdt.ORSet[string]
+	hits       *crdt.PNCounter
+	lang       *map[string]string
+	note       *[]string // nil in the older release
+}
+
+func (p *profile) fields() fields {
+	return fields{&p.Name, &p.City, &p.Tags, &p.Hits, &p.Lang, &p.Note}
+}
+
+func (p *olderProfile) fields() fields {
+	return fields{&p.Name, &p.City, &p.Tags, &p.Hits, &p.Lang, nil}
 }
 
 func newProfiles() *profiles {
 	schema, err := fieldmerge.NewSchema[profile]()
-	if err != nil {
+	older, olderErr := fieldmerge.NewSchema[olderProfile]()
+	if err := errors.Join(err, olderErr); err != nil {
 		panic(err)
 	}
-	return &profiles{schema: schema}
+	return &profiles{schema, older}
 }
 
 func (p *profiles) merger() fieldwise.Merger { return p.schema.Merger() }
 
 func (p *profiles) open(r *region) (client, error) {
+	if r.older {
+		var host fieldwise.Host = r
+		if r.w.unsupported {
+			host = newOlderHost(r, p.older.Merger())
+		}
+		d, err := fieldmerge.Open(host, name, p.older)
+		return profileClient[olderProfile, *olderProfile]{d}, err
+	}
 	d, err := fieldmerge.Open(r, name, p.schema)
-	return profileClient{d}, err
+	return profileClient[profile, *profile]{d}, err
 }
 
 func (p *profiles) draw(rng *rand.Rand, keys, n int) *write {
@@ -54,7 +91,7 @@ func pick(n int) string {
 	for _, c := range []struct {
 		below int
 		what  string
-	}{{22, "name"}, {37, "city"}, {45, "lang"}, {65, "add"}, {75, "remove"}, {92, "hit"}, {97, "create"}} {
+	}{{20, "name"}, {35, "city"}, {42, "lang"}, {47, "note"}, {65, "add"}, {75, "remove"}, {92, "hit"}, {97, "create"}} {
 		if n < c.below {
 			return c.what
 		}
@@ -62,21 +99,26 @@ func pick(n int) string {
 	return "delete"
 }
 
-// profileClient writes profiles in a region.
-type profileClient struct {
-	domain *fieldmerge.Domain[profile]
+// profileClient writes profiles of a release in a region.
+type profileClient[T any, P interface {
+	*T
+	fields() fields
+}] struct {
+	domain *fieldmerge.Domain[T]
 }
 
-func (c profileClient) write(m *write) (err error) {
+func (c profileClient[T, P]) write(m *write) (err error) {
 	ctx := context.Background()
 	switch m.what {
 	case "create":
-		_, err = c.domain.Create(ctx, m.key, profile{Name: m.value})
+		var p T
+		m.change(P(&p).fields())
+		_, err = c.domain.Create(ctx, m.key, p)
 	case "delete":
 		_, err = c.domain.Delete(ctx, m.key)
 	default:
-		_, err = c.domain.Upsert(ctx, m.key, func(p *profile) error {
-			m.change(p)
+		_, err = c.domain.Upsert(ctx, m.key, func(p *T) error {
+			m.change(P(p).fields())
 			return nil
 		})
 	}
@@ -87,31 +129,36 @@ func (c profileClient) write(m *write) (err error) {
 }
 
 // change does to a profile what the write is.
-func (m *write) change(p *profile) {
+func (m *write) change(p fields) {
+	if m.what == "note" && p.note == nil {
+		m.what = "name"
+	}
 	switch m.what {
-	case "name":
-		p.Name = m.value
+	case "name", "create":
+		*p.name = m.value
 	case "city":
-		p.City = m.value
+		*p.city = m.value
 	case "lang":
-		if p.Lang == nil {
-			p.Lang = make(map[string]string)
+		if *p.lang == nil {
+			*p.lang = make(map[string]string)
 		}
-		p.Lang["x"] = m.value
+		(*p.lang)["x"] = m.value
+	case "note":
+		*p.note = append(*p.note, m.value)
 	case "add":
-		p.Tags.Add(m.value)
+		p.tags.Add(m.value)
 	case "remove":
-		if tags := p.Tags.Values(); len(tags) > 0 {
+		if tags := p.tags.Values(); len(tags) > 0 {
 			m.value = tags[m.luck%uint64(len(tags))]
-			p.Tags.Remove(m.value)
+			p.tags.Remove(m.value)
 		}
 	case "hit":
-		p.Hits.Inc(1)
+		p.hits.Inc(1)
 	}
 }
 
 func (p *profiles) judge(w *world) {
-	domain := w.regions[0].client.(profileClient).domain
+	domain := w.regions[0].client.(profileClient[profile, *profile]).domain
 	reports := make(map[reported]bool)
 	for _, r := range w.regions {
 		maps.Copy(reports, r.reports)
@@ -145,6 +192,8 @@ func (m *write) visible(shown *profile) (is, ok bool) {
 		return shown != nil && shown.Lang["x"] == m.value, true
 	case "add":
 		return shown != nil && shown.Tags.Has(m.value), true
+	case "note":
+		return shown != nil && slices.Contains(shown.Note, m.value), true
 	}
 	return false, false
 }
@@ -160,9 +209,28 @@ func (w *world) account(m *write, shown *profile, reports map[reported]bool) {
 	switch {
 	case visible && i >= 0:
 		w.fail("%s %s by %v is shown, though %s by %v took its place", m.what, m.value, m.receipt, w.writes[i].what, w.writes[i].receipt)
-	case !visible && i < 0 && !reports[reported{m.key, m.receipt.Version()}]:
+	case !visible && i < 0 && !reports[reported{m.key, m.receipt.Version()}] && !w.stillThere(m):
 		w.fail("%s %s by %v is gone, and nobody who knew of it wrote, and nobody reports it; %+v is shown", m.what, m.value, m.receipt, shown)
 	}
+}
+
+// stillThere reports whether what a write set is current, although another policy shows something
+// else now than when it arrived.
+func (w *world) stillThere(m *write) bool {
+	if w.faults&Rolling == 0 || m.what != "city" {
+		return false
+	}
+	why, err := w.regions[0].client.(profileClient[profile, *profile]).domain.Explain(context.Background(), m.key)
+	if err != nil {
+		w.fail("%s cannot be explained: %v", m.key, err)
+	}
+	for _, f := range why.Fields {
+		if f.Path == m.what && slices.ContainsFunc(f.Beat, func(b fieldmerge.Beaten) bool { return b.By.Version == m.receipt.Version() && b.Value == m.value }) {
+			w.counts["shown otherwise by the newer release"]++
+			return true
+		}
+	}
+	return false
 }
 
 // replaces reports whether a write knew of another, and took its place.
@@ -178,7 +246,7 @@ func (m *write) replaces(other *write) bool {
 	case m.what == "create" || other.what == "create":
 		return m.what == "create" || m.what == "name"
 	}
-	return m.what == other.what && m.what != "add"
+	return m.what == other.what && m.what != "add" && m.what != "note"
 }
 
 // countHits holds the sums of counters against the hits that were logged.

@@ -39,6 +39,7 @@ type region struct {
 	away       bool             // it is none of them, and does not run
 	making     *write           // by the client's call that is going on
 	identity
+	release
 
 	held    fieldwise.Vector // by the log as the model knows it; never goes back
 	reports map[reported]bool
@@ -153,6 +154,7 @@ func (r *region) open() {
 	r.forget()
 	r.end, r.staged, r.committing = log.Durable(), r.engine.Vector(), false
 	r.mine = nil
+	r.goOn()
 	if r.client, err = r.w.work.open(r); err != nil {
 		r.w.fail("%s does not open its domain: %v", r.name, err)
 	}

@@ -22,9 +22,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
-	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/value"
-	"github.com/fieldwise/fieldwise/internal/wire"
 	"github.com/fieldwise/fieldwise/replog/internal/engine"
 )
 
@@ -245,7 +243,7 @@ const forever = 1 << 62
 func (s *scenario) begin(names []string) {
 	w := newWorld(Plan{Seed: 1}, true)
 	w.conditions = conditions{regions: len(names), latency: 20 * time.Millisecond, sync: 2 * time.Millisecond, ship: 100, patient: 5 * time.Second}
-	w.work, w.unsupported, w.byHand = s, true, true
+	w.work, w.byHand = s, true
 	s.world = w
 	for _, name := range names {
 		w.addRegion(fieldwise.Region(name))
@@ -387,43 +385,6 @@ var releases = map[string]func() (*fieldmerge.DocumentSchema, error){
 	},
 }
 
-// firstMerger is the merger of release 1: it does not know lists.
-type firstMerger struct {
-	fieldwise.Merger
-	fieldwise.Deleter
-	fieldwise.ConflictReporter
-}
-
-func (m firstMerger) Conflicts(dst []fieldwise.Conflict, state, delta []byte) ([]fieldwise.Conflict, error) {
-	if err := withoutLists(state, delta); err != nil {
-		return nil, err
-	}
-	return m.ConflictReporter.Conflicts(dst, state, delta)
-}
-
-func (m firstMerger) Merge(dst, a, b []byte) ([]byte, error) {
-	if err := withoutLists(a, b); err != nil {
-		return nil, err
-	}
-	return m.Merger.Merge(dst, a, b)
-}
-
-func withoutLists(states ...[]byte) error {
-	for _, state := range states {
-		life, rest, err := wire.Uint(state)
-		if _, fields, ok := lattice.Cut(rest); err == nil && ok && life%2 == 1 {
-			for len(fields) > 0 {
-				f, rest, ok := lattice.CutField(fields)
-				if !ok || f.Kind == lattice.KindList {
-					return fmt.Errorf("%w: kind %d; a newer release wrote it", fieldwise.ErrUnsupportedKind, f.Kind)
-				}
-				fields = rest
-			}
-		}
-	}
-	return nil
-}
-
 // open implements workload.
 func (s *scenario) open(r *region) (client, error) {
 	release := s.release[r.name]
@@ -434,24 +395,12 @@ func (s *scenario) open(r *region) (client, error) {
 	if err != nil {
 		return nil, err
 	}
-	host := scenarioHost{r, schema.Merger()}
+	var host fieldwise.Host = r
 	if release == "1" {
-		m := schema.Merger()
-		host.merger = firstMerger{m, m, m}
+		host = newOlderHost(r, schema.Merger())
 	}
 	docs, err := fieldmerge.OpenDocuments(host, name, schema)
 	return scenarioClient{s, r, docs}, err
-}
-
-// scenarioHost opens the domain under a merger of the scenario's own.
-type scenarioHost struct {
-	*region
-	merger fieldwise.Merger
-}
-
-// Domain implements [fieldwise.Host].
-func (h scenarioHost) Domain(name string, _ fieldwise.Merger) (fieldwise.Store, error) {
-	return h.region.Domain(name, h.merger)
 }
 
 // report implements workload.

@@ -72,10 +72,10 @@ func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
 		"acknowledged", "add", "asked to relay", "batches", "city", "clock jumps", "clocks in 2099", "create", "cut off", "cut off starts", "dead links", "delayed", "delete", "delivered",
 		"disk failures", "failed batches", "hit", "kills", "lang", "lost", "name", "partitions", "poisoned", "power cuts",
 		"relayed", "remove", "repeated", "reports", "skew alarms", "slow syncs", "stalls",
-		"clones", "confirmed", "floors that differ", "floors", "lost with their only disk", "members that came back", "members that left", "members that were away for long", "members that were told", "restores", "waited in vain", "waiting writes",
+		"clones", "confirmed", "floors that differ", "floors", "lost with their only disk", "members that came back", "members that left", "members that were away for long", "members that were told", "note", "restores", "stopped origins that went on", "stopped origins", "upgrades", "waited in vain", "waiting writes",
 	}
 	if n >= 1000 { // one history of ten or twenty has them
-		all = append(all, "begun afresh", "directories that were thrown away", "forks that were found")
+		all = append(all, "begun afresh", "shown otherwise by the newer release", "directories that were thrown away", "forks that were found")
 	}
 	for _, what := range all {
 		require.NotZero(t, counts[what], "no history had %q: the test has gone blind there", what)

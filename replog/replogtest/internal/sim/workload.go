@@ -89,8 +89,9 @@ func (w *world) alarm(r *region, alarm error) {
 	switch {
 	case errors.Is(alarm, fieldwise.ErrClockSkew):
 		w.counts["skew alarms"]++
-	case errors.Is(alarm, fieldwise.ErrUnsupportedKind) && w.unsupported:
+	case errors.Is(alarm, fieldwise.ErrUnsupportedKind) && (w.byHand || w.unsupported && r.older):
 		w.tell("%s raises an alarm: %v", r.name, alarm)
+		r.stops()
 	default:
 		w.fail("%s raises an alarm: %v", r.name, alarm)
 	}

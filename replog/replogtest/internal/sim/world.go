@@ -42,8 +42,6 @@ type world struct {
 	dead                     map[pair]bool // links
 	deadForGood, deadIsKnown bool          // the faults do not end that; the hosts do not try them
 
-	unsupported bool // some regions do not know all kinds of fields
-
 	drawn     int           // writes
 	lastWrite time.Duration // when it was made
 
@@ -95,6 +93,7 @@ func (w *world) play() {
 	if w.faults&DeadLinks != 0 {
 		w.killLinks()
 	}
+	w.rolling()
 	for _, r := range w.regions {
 		for _, peer := range w.regions {
 			if peer != r {
@@ -106,13 +105,14 @@ func (w *world) play() {
 	}
 	w.strike()
 	w.after(w.phase, w.heal)
-	const patience = 120 * time.Second
-	for w.now < w.phase+patience {
-		if len(w.events) == 0 || w.healing && w.converged() {
-			break
+	if w.faults&Rolling != 0 {
+		w.stepUntil(func() bool { return w.healing && w.settled() })
+		if !w.settled() {
+			w.fail("what the older release does not know holds up the rest: %s", w.vectors())
 		}
-		w.step()
+		w.upgradeAll()
 	}
+	w.stepUntil(func() bool { return w.healing && w.converged() })
 	if at, ok := w.fork(); ok {
 		w.fail("there are two entries %v/%d, and nobody says so: %s", at.origin, at.seq, w.vectors())
 	}
@@ -120,6 +120,16 @@ func (w *world) play() {
 		w.fail("the regions do not converge within %v after the last fault: %s", patience, w.vectors())
 	}
 	w.judge()
+}
+
+// patience is how long it may take for everything to come, once no faults strike.
+const patience = 120 * time.Second
+
+// stepUntil lets events happen until something is so, or takes too long.
+func (w *world) stepUntil(done func() bool) {
+	for len(w.events) > 0 && w.now < w.phase+patience && !done() {
+		w.step()
+	}
 }
 
 // step lets the next event happen.
