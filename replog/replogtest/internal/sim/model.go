@@ -174,7 +174,7 @@ func (w *world) judge() {
 	for _, m := range w.writes {
 		if m.outcome == acknowledged {
 			w.counts["acknowledged"]++
-			if !m.lost && !m.logged {
+			if !m.lost && !w.regions[0].logs(m) {
 				w.fail("%v, which was acknowledged, is in no log", m.receipt)
 			}
 		}
@@ -186,13 +186,18 @@ func (w *world) judge() {
 	}
 }
 
+// logs reports whether the log of the region has the entry that a write makes.
+func (r *region) logs(m *write) bool {
+	return m.outcome != nothing && r.sums[place{m.receipt.Origin, m.receipt.Seq}] == m.sum
+}
+
 // sameStates demands that all regions hold the same bytes, and know that they do.
 func (w *world) sameStates() map[string][]byte {
 	first := w.regions[0]
 	for _, m := range w.writes {
 		// An entry that never became durable may be made again, number, time and all, by a process
 		// whose clock is behind what it signed.
-		m.logged = w.bySum[m.sum] == m && first.sums[place{m.receipt.Origin, m.receipt.Seq}] == m.sum
+		m.logged = w.bySum[m.sum] == m && first.logs(m)
 	}
 	states := make(map[string][]byte)
 	_ = first.engine.States(name, func(key string, state []byte) error {
