@@ -77,7 +77,7 @@ func TestOpenRefuses(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.NoError(t, r.Close())
-		name := filepath.Join(dir, "wal.log")
+		name := filepath.Join(dir, "wal-00000001.seg")
 		b, err := os.ReadFile(name)
 		require.NoError(t, err)
 		at := bytes.Index(b, []byte("1;"))

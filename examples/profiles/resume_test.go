@@ -49,7 +49,13 @@ func TestFinishedRunWritesNothing(t *testing.T) {
 			first := runProfiles(t, args...)
 			require.Equal(t, statusOK, first.status, first.stderr)
 			before := contents(t, dir)
-			assert.Len(t, before, 1+3*3, "the manifest, and a log for each strategy and region")
+			logs := 0
+			for name := range before {
+				if filepath.Base(name) == "wal.manifest" {
+					logs++
+				}
+			}
+			assert.Equal(t, 3*3, logs, "a log for each strategy and region")
 			again := runProfiles(t, args...)
 			assert.Equal(t, first, again, "the hashes are the same too")
 			assert.Equal(t, before, contents(t, dir))

@@ -16,7 +16,7 @@ func benchLog(b *testing.B) *Log {
 }
 
 func BenchmarkAppendSync(b *testing.B) {
-	for _, batch := range []int{1, 64} {
+	for _, batch := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("256B/batch=%d", batch), func(b *testing.B) {
 			l, p := benchLog(b), payload(1, 256)
 			b.SetBytes(int64(batch * len(p)))

@@ -32,10 +32,11 @@ var (
 	ErrPosition = errors.New("wal: no such position in this log")
 )
 
-// CorruptError says where a log is damaged. It matches ErrCorrupt. The file has not been changed.
+// CorruptError says which file of a log is damaged, or missing, and where. It matches ErrCorrupt. Nothing has
+// been changed.
 type CorruptError struct {
 	File   string
-	Offset int64 // of the first frame that is not whole
+	Offset int64 // in the file, of the first frame that is not whole
 	Reason string
 }
 

@@ -8,24 +8,19 @@ import (
 )
 
 const (
-	fileMagic     = "fieldwal"
-	redoMagic     = "fieldwrd"
-	formatVersion = 1
+	segmentMagic  = "fieldwal"
+	manifestMagic = "fieldman"
+	formatVersion = 2
 
-	headerFixed = 24 // magic 8, version 4, header length 4, salt 8
-	headerMin   = headerFixed + 4
+	prelude     = 16          // of every file: magic 8, version 4, length of the header 4
+	headerMin   = prelude + 4 // the CRC ends it
+	headerFixed = prelude + 32 + 4
 	maxMeta     = 4 << 10
-	maxHeader   = 64 << 10 // of any version: what is read before the version is known
+	maxHeader   = 64 << 10 // of a segment, in any version: what is read before the version is known
 	frameHeader = 16       // CRC 4, payload length 4, batch 8
-	redoHeader  = 48       // magic 8, version 4, header length 4, salt 8, start 8, length 8, CRC of the bytes 4, CRC of the header 4
-)
 
-// Names in the log's directory. Others are left alone.
-const (
-	logName  = "wal.log"
-	newName  = "wal.new"
-	redoName = "wal.redo"
-	lockName = "wal.lock"
+	// firstPosition is where the first frame of a log stands, so that 0 is none.
+	firstPosition = 1
 )
 
 var (
@@ -33,54 +28,89 @@ var (
 	le         = binary.LittleEndian
 )
 
-// header is the start of the file.
-type header struct {
-	salt uint64
-	meta []byte
-	size int64 // where the first frame starts
-}
-
-func (h header) encode() []byte {
-	b := make([]byte, 0, headerMin+len(h.meta))
-	b = append(b, fileMagic...)
+// enclose makes a header of its contents: magic, version, length and a CRC around them.
+func enclose(magic string, contents []byte) []byte {
+	b := make([]byte, 0, headerMin+len(contents))
+	b = append(b, magic...)
 	b = le.AppendUint32(b, formatVersion)
-	b = le.AppendUint32(b, uint32(headerMin+len(h.meta)))
-	b = le.AppendUint64(b, h.salt)
-	b = append(b, h.meta...)
+	b = le.AppendUint32(b, uint32(headerMin+len(contents)))
+	b = append(b, contents...)
 	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// readHeader tells four cases apart: ours, damaged (ours once), another format version, not ours at all.
-// Every version keeps magic, version, header length and the CRC in the header's last four bytes, so that
-// a damaged header is not taken for a foreign or a future one.
-func readHeader(r io.ReaderAt, size int64, file string) (header, error) {
+// disclose returns the contents of the header that a file begins with. It tells four cases apart: ours,
+// damaged (ours once), another format version, not ours at all. Every version keeps magic, version, length
+// and the CRC in the header's last four bytes, so that a damaged header is not taken for a foreign or a
+// future one. No more than most bytes are read.
+func disclose(r io.ReaderAt, size, most int64, magic, file string) ([]byte, error) {
 	corrupt := func(reason string) error { return &CorruptError{File: file, Offset: 0, Reason: reason} }
-	b := make([]byte, min(size, maxHeader))
+	b := make([]byte, min(size, prelude))
 	if err := readFull(r, b, 0); err != nil {
-		return header{}, err
+		return nil, err
 	}
-	if len(b) < headerMin {
-		if n := min(len(b), len(fileMagic)); string(b[:n]) != fileMagic[:n] {
-			return header{}, fmt.Errorf("%w: %s starts with %q, want %q", ErrFormat, file, b[:n], fileMagic)
+	if size < headerMin {
+		if n := min(len(b), len(magic)); string(b[:n]) != magic[:n] {
+			return nil, fmt.Errorf("%w: %s starts with %q, want %q", ErrFormat, file, b[:n], magic)
 		}
-		return header{}, corrupt("shorter than a header")
+		return nil, corrupt("shorter than a header")
 	}
-	ours := string(b[:8]) == fileMagic
-	copy(b, fileMagic)
-	version, n := le.Uint32(b[8:]), le.Uint32(b[12:])
-	whole := n >= headerMin && uint64(n) <= uint64(len(b)) &&
-		crc32.Checksum(b[:n-4], castagnoli) == le.Uint32(b[n-4:])
+	ours := string(b[:8]) == magic
+	copy(b, magic)
+	version, n := le.Uint32(b[8:]), int64(le.Uint32(b[12:]))
+	whole := false
+	if n >= headerMin && n <= min(size, most) {
+		b = append(make([]byte, 0, n), b...)[:n]
+		if err := readFull(r, b[prelude:], prelude); err != nil {
+			return nil, err
+		}
+		whole = crc32.Checksum(b[:n-4], castagnoli) == le.Uint32(b[n-4:])
+	}
 	switch {
 	case !ours && whole:
-		return header{}, corrupt("magic is damaged")
+		return nil, corrupt("magic is damaged")
 	case !ours:
-		return header{}, fmt.Errorf("%w: %s does not start with %q", ErrFormat, file, fileMagic)
+		return nil, fmt.Errorf("%w: %s does not start with %q", ErrFormat, file, magic)
 	case !whole:
-		return header{}, corrupt("header does not match its checksum")
+		return nil, corrupt("header does not match its checksum")
 	case version != formatVersion:
-		return header{}, fmt.Errorf("%w: %s has format version %d, this release reads version %d", ErrFormat, file, version, formatVersion)
+		return nil, fmt.Errorf("%w: %s has format version %d, this release reads version %d", ErrFormat, file, version, formatVersion)
 	}
-	return header{salt: le.Uint64(b[16:]), meta: b[headerFixed : n-4 : n-4], size: int64(n)}, nil
+	return b[prelude : n-4 : n-4], nil
+}
+
+// header is the start of a segment.
+type header struct {
+	salt   uint64
+	number uint64
+	first  int64 // position of the first frame
+	copied int64 // where the frames end that Open copied from the segment before; first if there are none
+	meta   []byte
+}
+
+// size is where the first frame starts in the file.
+func (h header) size() int64 { return int64(headerFixed + len(h.meta)) }
+
+func (h header) encode() []byte {
+	b := make([]byte, 0, headerFixed+len(h.meta))
+	b = le.AppendUint64(b, h.salt)
+	b = le.AppendUint64(b, h.number)
+	b = le.AppendUint64(b, uint64(h.first))
+	b = le.AppendUint64(b, uint64(h.copied))
+	return enclose(segmentMagic, append(b, h.meta...))
+}
+
+func readHeader(r io.ReaderAt, size int64, file string) (header, error) {
+	b, err := disclose(r, size, maxHeader, segmentMagic, file)
+	if err != nil {
+		return header{}, err
+	}
+	if len(b) < headerFixed-headerMin {
+		return header{}, &CorruptError{File: file, Reason: "header is too short"}
+	}
+	return header{
+		salt: le.Uint64(b), number: le.Uint64(b[8:]),
+		first: int64(le.Uint64(b[16:])), copied: int64(le.Uint64(b[24:])), meta: b[32:],
+	}, nil
 }
 
 // summer computes frame checksums: CRC32C over salt, position, length, batch, payload.
@@ -122,4 +152,12 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 		}
 	}
 	return nil
+}
+
+func writeFull(w io.WriterAt, b []byte, off int64) error {
+	n, err := w.WriteAt(b, off)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return err
 }

@@ -25,7 +25,10 @@ func TestMain(m *testing.M) {
 
 const testDir = "data"
 
-const testLog = testDir + "/" + logName
+// testLog is the first segment.
+var testLog = testDir + "/" + segmentName(1)
+
+const testManifest = testDir + "/" + manifestName
 
 func seeded(t testing.TB) *rand.Rand { return rand.New(rand.NewPCG(randtest.Seed(t), 0)) }
 
@@ -67,47 +70,89 @@ func readAll(l *Log, from Position) (payloads [][]byte, positions []Position, er
 	return payloads, positions, nil
 }
 
-// written is a log's file with what was put into it.
+// written is a log of one segment with what was put into it.
 type written struct {
-	bytes    []byte
+	manifest []byte
+	bytes    []byte // of the segment
 	payloads [][]byte
-	start    []int64 // of each frame, and the end
+	start    []int64 // offset of each frame, and the end
 	batch    []int   // number of the batch of each frame
 	header   int64
 }
 
-// build makes a log of batches, each a list of payload sizes.
+// build makes a log of batches, each a list of payload sizes. It was not closed.
 func build(t testing.TB, batches ...[]int) written {
 	t.Helper()
 	m := disk.NewMem()
 	l, _ := mustOpen(t, m)
-	w := written{header: l.header.size}
+	l.last.room = 1 << 40
+	w := written{header: l.last.size()}
 	for k, sizes := range batches {
 		for _, size := range sizes {
 			p := payload(len(w.payloads), size)
 			pos, err := l.Append(p)
 			require.NoError(t, err)
 			w.payloads = append(w.payloads, p)
-			w.start = append(w.start, int64(pos))
+			w.start = append(w.start, l.last.offset(int64(pos)))
 			w.batch = append(w.batch, k)
 		}
 		require.NoError(t, l.Sync())
 	}
-	w.start = append(w.start, int64(l.End()))
-	require.NoError(t, l.Close())
+	w.start = append(w.start, l.last.offset(int64(l.End())))
 	var err error
 	w.bytes, err = m.ReadFile(testLog)
 	require.NoError(t, err)
-	require.EqualValues(t, len(w.bytes), w.start[len(w.payloads)])
+	w.manifest, err = m.ReadFile(testManifest)
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
 	return w
 }
 
-func diskWith(t testing.TB, log []byte) *disk.Mem {
+func (w written) salt() uint64 { return le.Uint64(w.bytes[prelude:]) }
+
+// segment returns the segment's positions, over the given bytes.
+func (w written) segment(b []byte) *segment {
+	h, err := readHeader(bytes.NewReader(w.bytes), int64(len(w.bytes)), "x")
+	if err != nil {
+		panic(err)
+	}
+	return &segment{header: h, f: bytesFile{Reader: bytes.NewReader(b)}, file: "x"}
+}
+
+// bytesFile is a file that can be read.
+type bytesFile struct {
+	*bytes.Reader
+	disk.File
+}
+
+func (b bytesFile) ReadAt(p []byte, off int64) (int, error) { return b.Reader.ReadAt(p, off) }
+func (b bytesFile) Size() (int64, error)                    { return b.Reader.Size(), nil }
+
+// diskWith holds the log with other bytes as its segment.
+func diskWith(t testing.TB, w written, log []byte) *disk.Mem {
 	t.Helper()
 	m := disk.NewMem()
 	require.NoError(t, m.MkdirAll(testDir))
 	require.NoError(t, m.WriteFile(testLog, log))
+	require.NoError(t, m.WriteFile(testManifest, w.manifest))
 	return m
+}
+
+// files returns all that is in the log's directory, but for the lock.
+func files(t testing.TB, m *disk.Mem) map[string]string {
+	t.Helper()
+	names, err := m.List(testDir)
+	require.NoError(t, err)
+	all := map[string]string{}
+	for _, name := range names {
+		if name == lockName {
+			continue
+		}
+		b, err := m.ReadFile(testDir + "/" + name)
+		require.NoError(t, err)
+		all[name] = string(b)
+	}
+	return all
 }
 
 // checkPrefix fails unless got is a prefix of want that has at least n elements.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,22 +13,35 @@ import (
 	"github.com/fieldwise/fieldwise/replog/internal/disk"
 )
 
-// Position is where a frame starts in the log: a file offset, at present. Positions grow along the log
-// and stay valid for as long as the log lives.
+// Position is where a frame starts in the log. Positions grow along the log by the size of the frames,
+// whatever files these are in, and stay valid for as long as the log lives. No frame has position 0.
 type Position int64
 
-// DefaultMaxPayload is the limit of a payload where Options names none.
-const DefaultMaxPayload = 64 << 20
+const (
+	// DefaultMaxPayload is the limit of a payload where Options names none.
+	DefaultMaxPayload = 64 << 20
+	// DefaultSegmentBytes is the size of a segment where Options names none.
+	DefaultSegmentBytes = 64 << 20
+)
+
+// maxSegmentBytes is far above what is of use, and far below what overflows.
+const maxSegmentBytes = 1 << 40
 
 // Options are the choices in opening a log. The zero value is the default.
 type Options struct {
 	// FS is the file system; nil is the machine's.
 	FS disk.FS
 	// MaxPayload is the largest payload that Append takes and reading allocates memory for; 0 is
-	// DefaultMaxPayload. A log that holds a larger one is refused with ErrTooLarge, unchanged.
+	// DefaultMaxPayload. A log whose last segment holds a larger one is refused with ErrTooLarge,
+	// unchanged; one in an earlier segment is refused by Frames.
 	MaxPayload int
+	// SegmentBytes is the size that a segment's file grows to before the next one begins; 0 is
+	// DefaultSegmentBytes. A larger frame has a segment to itself, of its own size. After opening, the
+	// first new segments are smaller, so that a small log stays small: 64 KiB, then twice as much each.
+	// It may be another one at each opening.
+	SegmentBytes int64
 	// ReadOnly opens an existing log without taking its lock or writing anything. It works beside a
-	// writer, shows what was whole in the file at that moment, including frames that are not yet
+	// writer, shows what was whole in the files at that moment, including frames that are not yet
 	// durable, and does not follow the writer.
 	ReadOnly bool
 
@@ -41,29 +53,29 @@ type Options struct {
 // chance, and a Sync covers whatever was appended before it. The other methods are safe for any number
 // of goroutines at any time.
 type Log struct {
-	header     header
-	file       string
-	maxPayload int64
-	readOnly   bool
-	src        io.ReaderAt // what Frames reads
-	closers    []io.Closer
+	dir  directory
+	opt  Options
+	meta []byte
+	lock io.Closer // nil if read only
 
-	end     atomic.Int64 // of the last whole frame
-	durable atomic.Int64 // end of what a finished Sync covers
+	segs    atomic.Pointer[[]*segment] // in order; the list is replaced, never changed
+	end     atomic.Int64               // of the last whole frame
+	durable atomic.Int64               // end of what a finished Sync covers
 	closed  atomic.Bool
 
 	mu       sync.Mutex // held by Append, Sync, Close
-	f        disk.File
+	last     *segment   // where frames are appended
+	whole    int64      // as the manifest says
 	sum      summer
 	buf      []byte
 	poisoned error // why nothing can be written any more
 }
 
 // Meta returns the meta that the log was created with.
-func (l *Log) Meta() []byte { return slices.Clone(l.header.meta) }
+func (l *Log) Meta() []byte { return slices.Clone(l.meta) }
 
 // Durable returns the end of what a finished Sync covers. In a log that is open for reading only it is
-// the end of what was whole in the file.
+// the end of what was whole in the files.
 func (l *Log) Durable() Position { return Position(l.durable.Load()) }
 
 // End returns where the next frame will start.
@@ -74,7 +86,7 @@ func (l *Log) writableLocked() error {
 	switch {
 	case l.closed.Load():
 		return ErrClosed
-	case l.readOnly:
+	case l.opt.ReadOnly:
 		return ErrReadOnly
 	case l.poisoned != nil:
 		return fmt.Errorf("%w: %w", ErrPoisoned, l.poisoned)
@@ -89,46 +101,56 @@ func (l *Log) writableLocked() error {
 // If the write fails or is short, the file is cut back to the last whole frame, and the cut is synced, so
 // that no crash brings the failed frame back. Then the error tells the cause (ErrNoSpace for a full
 // disk) and the log can be used on; if the cut fails the log is poisoned.
+//
+// An Append that has to begin a new segment first syncs what was appended before it: that may poison the
+// log as Sync does.
 func (l *Log) Append(payload []byte) (Position, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.writableLocked(); err != nil {
 		return 0, err
 	}
-	if int64(len(payload)) > l.maxPayload {
-		return 0, fmt.Errorf("%w: payload of %d bytes, limit %d", ErrTooLarge, len(payload), l.maxPayload)
+	if len(payload) > l.opt.MaxPayload {
+		return 0, fmt.Errorf("%w: payload of %d bytes, limit %d", ErrTooLarge, len(payload), l.opt.MaxPayload)
 	}
-	pos := l.end.Load()
-	if pos > math.MaxInt64-frameHeader-int64(len(payload)) {
+	pos, size := l.end.Load(), frameHeader+int64(len(payload))
+	if pos > math.MaxInt64-maxHeader-size {
 		return 0, fmt.Errorf("%w: the log is full", ErrTooLarge)
 	}
+	if !l.last.takes(pos, size) {
+		if err := l.rotateLocked(); err != nil {
+			return 0, err
+		}
+	}
 	// A frame's batch starts where the last Sync ended: that is what Durable says until the next one.
-	b := l.sum.appendFrame(l.buf[:0], l.header.salt, pos, l.durable.Load(), payload)
+	b := l.sum.appendFrame(l.buf[:0], l.last.salt, pos, l.durable.Load(), payload)
 	if cap(b) <= readStep {
 		l.buf = b[:0] // one large payload does not hold its memory for ever
 	}
-	n, err := l.f.WriteAt(b, pos)
-	if err == nil && n < len(b) {
-		err = io.ErrShortWrite
+	off := l.last.offset(pos)
+	if err := writeFull(l.last.f, b, off); err != nil {
+		return 0, l.undoLocked(off, fmt.Errorf("wal: append at offset %d of %s: %w", off, l.last.file, noSpace(err)))
 	}
-	if err != nil {
-		return 0, l.undoLocked(pos, fmt.Errorf("wal: append at offset %d of %s: %w", pos, l.file, noSpace(err)))
-	}
-	l.end.Store(pos + int64(len(b)))
+	l.end.Store(pos + size)
 	return Position(pos), nil
 }
 
-// undoLocked cuts the file back to end after a failed write and returns the error for the caller.
-func (l *Log) undoLocked(end int64, cause error) error {
-	err := l.f.Truncate(end)
+// undoLocked cuts the file back to an offset after a failed write and returns the error for the caller.
+func (l *Log) undoLocked(off int64, cause error) error {
+	err := l.last.f.Truncate(off)
 	if err == nil {
-		err = l.f.Sync()
+		err = l.last.f.Sync()
 	}
 	if err != nil {
-		l.poisoned = errors.Join(cause, fmt.Errorf("wal: undo: %w", err))
-		return l.writableLocked()
+		return l.poisonLocked(errors.Join(cause, fmt.Errorf("wal: undo: %w", err)))
 	}
 	return cause
+}
+
+// poisonLocked closes the log to writing and returns the error for the caller.
+func (l *Log) poisonLocked(cause error) error {
+	l.poisoned = cause
+	return l.writableLocked()
 }
 
 // Sync makes everything appended durable. With nothing new it does nothing. After an error it is unknown
@@ -139,37 +161,52 @@ func (l *Log) Sync() error {
 	if err := l.writableLocked(); err != nil {
 		return err
 	}
+	return l.syncLocked()
+}
+
+func (l *Log) syncLocked() error {
 	end := l.end.Load()
 	if end == l.durable.Load() {
 		return nil
 	}
-	if err := l.f.Sync(); err != nil {
-		l.poisoned = fmt.Errorf("wal: sync %s: %w", l.file, noSpace(err))
-		return l.writableLocked()
+	if err := l.last.f.Sync(); err != nil {
+		return l.poisonLocked(fmt.Errorf("wal: sync %s: %w", l.last.file, noSpace(err)))
 	}
 	l.durable.Store(end)
 	return nil
 }
 
-// Close releases the files and the lock. It does not sync: what no Sync covered was not promised. It may
-// be called again, and from several goroutines at once: every call after the first returns nil. An
-// iteration that is under way ends with ErrClosed.
+// Close syncs what was appended and seals the log: the next Open knows then that all of it has to be there.
+// It returns what failed of that, and releases the files and the lock in any case; a log that is not sealed is
+// opened as after a crash. A poisoned log is not sealed, and that is no failure of Close. It may be called
+// again, and from several goroutines at once: every call after the first returns nil. An iteration that is
+// under way ends with ErrClosed.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed.Swap(true) {
+	if l.closed.Load() {
 		return nil
 	}
-	return closeAll(l.closers)
+	err := l.sealLocked()
+	l.closed.Store(true)
+	err = errors.Join(err, l.last.release())
+	if l.lock != nil {
+		err = errors.Join(err, l.lock.Close())
+	}
+	return err
 }
 
-// closeAll closes the last one first, and all of them, whatever fails.
-func closeAll(closers []io.Closer) error {
-	var errs []error
-	for _, c := range slices.Backward(closers) {
-		errs = append(errs, c.Close())
+func (l *Log) sealLocked() error {
+	if l.writableLocked() != nil {
+		return nil
 	}
-	return errors.Join(errs...)
+	if err := l.syncLocked(); err != nil || l.whole == l.durable.Load() {
+		return err
+	}
+	if err := l.dir.writeManifest(*l.segs.Load(), l.durable.Load()); err != nil {
+		return fmt.Errorf("wal: seal %s: %w", l.dir.dir, noSpace(err))
+	}
+	return nil
 }
 
 func (o Options) check() (Options, error) {
@@ -182,14 +219,20 @@ func (o Options) check() (Options, error) {
 	if o.MaxPayload < 0 || int64(o.MaxPayload) > math.MaxInt32 {
 		return o, fmt.Errorf("%w: Options.MaxPayload is %d, allowed are 1 to %d", ErrTooLarge, o.MaxPayload, math.MaxInt32)
 	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = DefaultSegmentBytes
+	}
+	if o.SegmentBytes < 0 || o.SegmentBytes > maxSegmentBytes {
+		return o, fmt.Errorf("%w: Options.SegmentBytes is %d, allowed are 1 to %d", ErrTooLarge, o.SegmentBytes, int64(maxSegmentBytes))
+	}
 	return o, nil
 }
 
 // Open opens the log in dir, and creates dir and the log where there is none: newMeta, up to 4 KiB that
-// mean nothing to this package, is then stored in the header for ever. A log that exists keeps its own.
+// mean nothing to this package, is then stored in the headers for ever. A log that exists keeps its own.
 //
-// Recovery says what was found and what was dropped. An error leaves the log's bytes as they were, or, if
-// writing failed in the middle of a repair, so that the next Open finishes it.
+// Recovery says what was found and what was dropped. Opening reads the last segment, and the headers of
+// the others: damage in these is found when they are read. An error leaves the log's bytes as they were.
 func Open(dir string, newMeta []byte, opt Options) (*Log, Recovery, error) {
 	opt, err := opt.check()
 	if err != nil {
@@ -198,10 +241,13 @@ func Open(dir string, newMeta []byte, opt Options) (*Log, Recovery, error) {
 	if len(newMeta) > maxMeta {
 		return nil, Recovery{}, fmt.Errorf("%w: meta of %d bytes, limit %d", ErrTooLarge, len(newMeta), maxMeta)
 	}
-	o := opener{fs: opt.FS, dir: dir, opt: opt}
-	l, rec, err := o.open(newMeta)
+	o := opener{directory: directory{fs: opt.FS, dir: dir}, opt: opt}
+	open := func() (*Log, Recovery, error) { return o.open(newMeta) }
+	if opt.ReadOnly {
+		open = o.openReadOnly
+	}
+	l, rec, err := open()
 	if err != nil {
-		_ = closeAll(o.closers) // the first error is the one that matters
 		return nil, Recovery{}, fmt.Errorf("wal: open %s: %w", dir, noSpace(err))
 	}
 	return l, rec, nil
@@ -215,5 +261,3 @@ func newSalt(opt Options) uint64 {
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 	return le.Uint64(b[:])
 }
-
-func (o *opener) path(name string) string { return filepath.Join(o.dir, name) }

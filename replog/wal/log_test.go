@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,11 +108,10 @@ func TestPositions(t *testing.T) {
 		want error
 	}{
 		{-1, ErrPosition},
-		{1, ErrPosition},
 		{l.End() + 1, ErrPosition},
 		{l.Durable(), nil},
 		{l.End(), nil},
-		{Position(l.header.size) + 1, ErrCorrupt}, // not the start of a frame
+		{firstPosition + 1, ErrCorrupt}, // not the start of a frame
 	} {
 		_, _, err := readAll(l, c.from)
 		require.ErrorIs(t, err, c.want, "from %d", c.from)
@@ -129,7 +129,7 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, l.Sync())
-	f, err := os.OpenFile(filepath.Join(dir, logName), os.O_APPEND|os.O_WRONLY, 0)
+	f, err := os.OpenFile(filepath.Join(dir, segmentName(1)), os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
 	_, err = f.Write([]byte("torn"))
 	require.NoError(t, err)
@@ -277,9 +277,13 @@ func TestFramesLargerThanTheBuffer(t *testing.T) {
 	for i, size := range sizes {
 		require.True(t, bytes.Equal(payload(i, size), got[i]), "frame %d", i)
 	}
+	require.Len(t, *l.segs.Load(), len(sizes), "each has a segment to itself")
 	require.NoError(t, l.Close())
 	l, rec := mustOpen(t, m)
-	require.Equal(t, Recovery{Frames: len(sizes)}, rec)
+	require.Equal(t, Recovery{Frames: 1}, rec)
+	got, _, err = readAll(l, 0)
+	require.NoError(t, err)
+	require.Len(t, got, len(sizes))
 	require.NoError(t, l.Close())
 }
 
@@ -287,7 +291,7 @@ func TestFramesLargerThanTheBuffer(t *testing.T) {
 func TestModel(t *testing.T) {
 	cuts := 0
 	randtest.Check(t, 100, 1000, func(t *rapid.T) {
-		m, h := disk.NewMem(), &history{}
+		m, h := disk.NewMem(), &history{size: rapid.SampledFrom([]int64{0, 300, 2000}).Draw(t, "segment")}
 		var starts []Position // of h.appended, as far as known in this life
 		l, err := h.verify(m)
 		if err != nil {
@@ -306,6 +310,9 @@ func TestModel(t *testing.T) {
 				pos, err := l.Append(p)
 				if err != nil {
 					t.Fatal(err)
+				}
+				if l.Durable() == pos { // perhaps a new segment began
+					h.acked = len(h.appended)
 				}
 				h.appended, starts = append(h.appended, p), append(starts, pos)
 			},
@@ -358,43 +365,65 @@ func TestModel(t *testing.T) {
 	ran(t, "power cuts", cuts, randtest.Histories(t, 100, 1000))
 }
 
-func FuzzOpen(f *testing.F) {
+func FuzzSegment(f *testing.F) {
 	w := build(f, []int{10, 20}, []int{300}, []int{0})
 	f.Add(w.bytes)
 	f.Add(w.bytes[:len(w.bytes)-1])
 	f.Add(w.bytes[:w.header])
+	f.Add(append(bytes.Clone(w.bytes), make([]byte, 600)...))
 	f.Add([]byte{})
 	bomb := bytes.Clone(w.bytes)
 	le.PutUint32(bomb[w.start[1]+4:], 1<<32-1)
 	f.Add(bomb)
-	f.Fuzz(func(t *testing.T, log []byte) {
-		m := diskWith(t, log)
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		ro, _, roErr := Open(testDir, nil, Options{FS: m, ReadOnly: true})
-		runtime.ReadMemStats(&after)
-		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(20*len(log)+256<<10), "allocation is not bounded by the file's size")
-		var first [][]byte
-		if roErr == nil {
-			var err error
-			first, _, err = readAll(ro, 0)
-			require.NoError(t, err)
-			require.NoError(t, ro.Close())
+	f.Fuzz(func(t *testing.T, log []byte) { fuzzOpen(t, diskWith(t, w, log), len(log)) })
+}
+
+func FuzzManifest(f *testing.F) {
+	w := build(f, []int{10, 20}, []int{300}, []int{0})
+	m, err := func() (manifest, error) { return (directory{fs: diskWith(f, w, w.bytes), dir: testDir}).readManifest() }()
+	require.NoError(f, err)
+	f.Add(w.manifest)
+	f.Add(w.manifest[:len(w.manifest)-1])
+	m.whole = w.segment(nil).position(w.start[2])
+	f.Add(m.encode())
+	m.segments = append(m.segments, listed{number: 2, first: m.whole, salt: 1})
+	f.Add(m.encode())
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, ok := parseManifest(b); ok {
+			require.Equal(t, enclose(manifestMagic, b), m.encode())
 		}
-		l, rec, err := Open(testDir, nil, Options{FS: m})
-		require.Equal(t, roErr == nil, err == nil, "read-only: %v, writable: %v", roErr, err)
-		if err != nil {
-			got, _ := m.ReadFile(testLog)
-			require.True(t, bytes.Equal(log, got), "refused, and yet changed")
-			return
-		}
-		got, _, err := readAll(l, 0)
-		require.NoError(t, err)
-		require.Equal(t, first, got)
-		require.Len(t, got, rec.Frames)
-		require.EqualValues(t, len(log), int64(l.End())+rec.DroppedBytes)
-		require.NoError(t, l.Close())
-		kept, _ := m.ReadFile(testLog)
-		require.True(t, bytes.Equal(log[:l.End()], kept), "accepted bytes were changed")
+		w := w
+		w.manifest = b
+		fuzzOpen(t, diskWith(t, w, w.bytes), len(b)+len(w.bytes))
 	})
+}
+
+// fuzzOpen opens a log that may be damaged anyhow, in a directory of so many bytes.
+func fuzzOpen(t *testing.T, m *disk.Mem, size int) {
+	original := files(t, m)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	ro, roRec, roErr := Open(testDir, nil, Options{FS: m, ReadOnly: true})
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(20*size+256<<10), "allocation is not bounded by the file's size")
+	require.True(t, maps.Equal(original, files(t, m)), "opened for reading only, and yet changed")
+	var first [][]byte
+	if roErr == nil {
+		var err error
+		first, _, err = readAll(ro, 0)
+		require.NoError(t, err)
+		require.NoError(t, ro.Close())
+	}
+	l, rec, err := Open(testDir, nil, Options{FS: m})
+	require.Equal(t, roErr == nil, err == nil, "read-only: %v, writable: %v", roErr, err)
+	if err != nil {
+		require.True(t, maps.Equal(original, files(t, m)), "refused, and yet changed")
+		return
+	}
+	require.Equal(t, roRec, rec)
+	got, _, err := readAll(l, 0)
+	require.NoError(t, err)
+	require.Equal(t, first, got)
+	require.NoError(t, l.Close())
 }

@@ -31,13 +31,16 @@ type reader struct {
 	step int64 // that is read ahead; it doubles with every read,
 	most int64 // up to this
 
-	buf  []byte // the bytes [base, base+len(buf)) of the file
+	buf  []byte // the bytes [base, base+len(buf)) of the source
 	base int64
 }
 
 func newReader(src io.ReaderAt, salt uint64) *reader {
 	return &reader{src: src, salt: salt, step: readStep, most: readStep}
 }
+
+// move goes on with a segment.
+func (r *reader) move(s *segment) { r.src, r.salt, r.buf = s, s.salt, r.buf[:0] }
 
 // view returns the bytes [pos, pos+n), which must end at or before limit; nothing from limit on is read.
 // Valid until the next call.
@@ -129,48 +132,120 @@ func (r *reader) checksum(crc uint32, lo, hi, limit int64) (uint32, error) {
 //
 // The first error is yielded with a zero Frame and ends the iteration. Frames is safe beside Append,
 // Sync and other readers, and goes on working on a poisoned log. It holds one buffer of up to 1 MiB, or
-// of the largest frame it met, and nothing to release.
+// of the largest frame it met, and one open file, which it closes when the loop ends.
 func (l *Log) Frames(from Position) iter.Seq2[Frame, error] {
 	return func(yield func(Frame, error) bool) {
-		pos := int64(from)
-		if pos == 0 {
-			pos = l.header.size
-		}
-		if l.closed.Load() {
-			yield(Frame{}, ErrClosed)
+		c, err := l.cursor(int64(from))
+		if err != nil {
+			yield(Frame{}, err)
 			return
 		}
-		if pos < l.header.size || pos > l.end.Load() {
-			yield(Frame{}, fmt.Errorf("%w: %d in %s, which ends at %d", ErrPosition, pos, l.file, l.end.Load()))
-			return
-		}
-		r, batch := newReader(l.src, l.header.salt), int64(-1)
-		r.step = firstStep
+		defer c.close()
 		for {
-			durable := l.durable.Load()
-			if pos >= durable {
-				return
-			}
-			f, err := r.frame(pos, durable, batch, l.maxPayload)
-			switch {
-			case l.closed.Load() && (err == nil || errors.Is(err, fs.ErrClosed)):
-				err = ErrClosed
-			case errors.Is(err, io.ErrUnexpectedEOF):
-				err = &CorruptError{File: l.file, Offset: pos, Reason: "the file is shorter than what was synced"}
-			case err != nil:
-				err = fmt.Errorf("wal: read %s at offset %d: %w", l.file, pos, err)
-			case f.bad != "":
-				err = &CorruptError{File: l.file, Offset: pos, Reason: f.bad}
-			}
+			f, ok, err := c.next()
 			if err != nil {
 				yield(Frame{}, err)
 				return
 			}
-			next := pos + f.size
-			if !yield(Frame{Position: Position(pos), Next: Position(next), Payload: f.payload}, nil) {
+			if !ok || !yield(f, nil) {
 				return
 			}
-			pos, batch = next, f.batch
 		}
 	}
+}
+
+// cursor walks over the frames of all segments.
+type cursor struct {
+	l     *Log
+	r     *reader
+	seg   *segment // that pos is in; held
+	pos   int64
+	limit int64 // up to here seg may be read
+	batch int64 // of the frame before pos in seg; -1 if it is not known
+}
+
+func (l *Log) cursor(pos int64) (*cursor, error) {
+	if l.closed.Load() {
+		return nil, ErrClosed
+	}
+	if first := (*l.segs.Load())[0].first; pos == 0 {
+		pos = first
+	}
+	if pos < firstPosition || pos > l.end.Load() {
+		return nil, fmt.Errorf("%w: %d in %s, which ends at %d", ErrPosition, pos, l.dir.dir, l.end.Load())
+	}
+	return &cursor{l: l, pos: pos}, nil
+}
+
+func (c *cursor) close() {
+	if c.seg != nil {
+		_ = c.seg.release() // it was only read, or its writer has synced it
+		c.seg = nil
+	}
+}
+
+// next returns the next frame; ok is false where there is none yet.
+func (c *cursor) next() (frame Frame, ok bool, err error) {
+	if c.pos >= c.limit {
+		if more, err := c.advance(); err != nil || !more {
+			return Frame{}, false, err
+		}
+	}
+	f, err := c.r.frame(c.pos, c.limit, c.batch, int64(c.l.opt.MaxPayload))
+	switch n := f.size - frameHeader; {
+	case c.l.closed.Load() && (err == nil || errors.Is(err, fs.ErrClosed)):
+		err = ErrClosed
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = c.corrupt("the file is shorter than what was synced")
+	case err != nil:
+		err = fmt.Errorf("wal: read %s at offset %d: %w", c.seg.file, c.seg.offset(c.pos), err)
+	case f.bad != "":
+		err = c.corrupt(f.bad)
+	case n > int64(c.l.opt.MaxPayload):
+		err = tooLarge(c.seg, c.pos, n, c.l.opt)
+	}
+	if err != nil {
+		return Frame{}, false, err
+	}
+	frame = Frame{Position: Position(c.pos), Next: Position(c.pos + f.size), Payload: f.payload}
+	c.pos, c.batch = c.pos+f.size, f.batch
+	return frame, true, nil
+}
+
+func (c *cursor) corrupt(reason string) error {
+	return &CorruptError{File: c.seg.file, Offset: c.seg.offset(c.pos), Reason: reason}
+}
+
+// advance finds the segment that pos is in, and how far it can be read; more is false where that is pos.
+func (c *cursor) advance() (more bool, err error) {
+	durable := c.l.durable.Load() // before the list, which then holds the segment of every position below
+	if c.pos >= durable {
+		return false, nil
+	}
+	segs := *c.l.segs.Load()
+	i := find(segs, c.pos)
+	c.limit = durable
+	if i+1 < len(segs) {
+		c.limit = min(durable, segs[i+1].first)
+	}
+	if segs[i] == c.seg {
+		return true, nil
+	}
+	c.close()
+	if c.l.closed.Load() {
+		return false, ErrClosed
+	}
+	if err := segs[i].acquire(c.l.dir.fs); err != nil {
+		return false, fmt.Errorf("wal: read %s: %w", segs[i].file, err)
+	}
+	c.seg, c.batch = segs[i], -1
+	if c.pos == c.seg.first {
+		c.batch = c.pos // whatever a segment begins with begins a batch
+	}
+	if c.r == nil {
+		c.r = newReader(nil, 0)
+		c.r.step = firstStep
+	}
+	c.r.move(c.seg)
+	return true, nil
 }

@@ -12,7 +12,9 @@ type proof struct{ pos, batch int64 }
 type searcher struct {
 	r      *reader // the window that moves over the tail
 	around *reader // single blocks, for the checksums of long candidates
-	lo, hi int64   // the tail: the damaged frame's start, the end of the file
+	lo     int64   // the damaged frame's start
+	torn   int64   // behind the last byte that is not zero
+	hi     int64   // the end of the file
 	prefix []uint32
 
 	checked int64 // bytes that went through a checksum, for the test of the bound
@@ -21,20 +23,20 @@ type searcher struct {
 // sumBlock is the distance of the prefix checksums: a candidate costs at most three blocks of checksum.
 const sumBlock = 1 << 10
 
-func newSearcher(src io.ReaderAt, salt uint64, lo, hi int64) *searcher {
+func newSearcher(src io.ReaderAt, salt uint64, lo, torn, hi int64) *searcher {
 	around := newReader(src, salt)
 	around.step, around.most = sumBlock, sumBlock
-	return &searcher{r: newReader(src, salt), around: around, lo: lo, hi: hi}
+	return &searcher{r: newReader(src, salt), around: around, lo: lo, torn: torn, hi: hi}
 }
 
-// find tries every byte offset behind lo. A candidate says that it belongs to a batch which starts
+// find tries every byte offset between lo and the zeros. A candidate says that it belongs to a batch which starts
 // behind lo and not behind itself, and that it ends within the file: eight bytes that name a number in
 // [lo+1, candidate], which nothing but a frame or a forgery has. Only candidates are checked, and the
 // check of a long one costs no more than that of a short one (see sum), so that a payload made of
 // candidates costs a bounded amount for each of its bytes.
 func (s *searcher) find() (proof, bool, error) {
-	for at := s.lo + 1; s.hi-at >= frameHeader; {
-		w, err := s.r.view(at, min(readStep, s.hi-at), s.hi)
+	for at := s.lo + 1; at < s.torn && s.hi-at >= frameHeader; {
+		w, err := s.r.view(at, min(readStep, s.torn+frameHeader-at, s.hi-at), s.hi)
 		if err != nil {
 			return proof{}, false, err
 		}

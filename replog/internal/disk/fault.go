@@ -105,7 +105,7 @@ func (f *Fault) Ops() int {
 	return f.ops
 }
 
-// Hit reports whether the planned failure happened, and at which operation ("sync wal.log").
+// Hit reports whether the planned failure happened, and at which operation ("sync data").
 func (f *Fault) Hit() (string, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -49,6 +49,8 @@ type region struct {
 const (
 	dir  = "data"
 	name = "records" // of the domain
+
+	segment = 4 << 10 // bytes: histories are short, and begin some
 )
 
 // epoch is when histories begin.
@@ -102,7 +104,7 @@ func (r *region) start() {
 }
 
 func (r *region) open() {
-	log, recovery, err := wal.Open(dir, engine.AppendIdentity(nil, fieldwise.Origin{Region: r.name, Incarnation: r.incarnation()}), wal.Options{FS: r.faults})
+	log, recovery, err := wal.Open(dir, engine.AppendIdentity(nil, fieldwise.Origin{Region: r.name, Incarnation: r.incarnation()}), wal.Options{FS: r.faults, SegmentBytes: segment})
 	if errors.Is(err, disk.ErrStopped) {
 		r.w.counts["cut off starts"]++
 		r.w.tell("%s is cut off while it starts", r.name)
