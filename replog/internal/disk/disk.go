@@ -59,6 +59,7 @@ type File interface {
 	Size() (int64, error)
 	// Truncate cuts the file, or extends it by zeros. Durable after Sync.
 	Truncate(size int64) error
-	// Sync makes everything written to the file so far durable. After an error nothing is known.
+	// Sync makes everything written to the file so far durable, and its length. After an error nothing is
+	// known.
 	Sync() error
 }

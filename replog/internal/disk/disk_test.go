@@ -58,6 +58,7 @@ func TestFS(t *testing.T) {
 			require.NoError(t, f.Sync())
 			require.NoError(t, f.Close())
 			require.ErrorIs(t, f.Close(), fs.ErrClosed)
+			require.ErrorIs(t, f.Sync(), fs.ErrClosed)
 			_, err = f.WriteAt(b, 0)
 			require.ErrorIs(t, err, fs.ErrClosed)
 			require.NoError(t, d.Rename(at("x"), at("y")))

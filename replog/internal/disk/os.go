@@ -27,6 +27,8 @@ func (f osFile) Size() (int64, error) {
 	return st.Size(), nil
 }
 
+func (f osFile) Sync() error { return syncFile(f.File) }
+
 func open(name string, flag int) (File, error) {
 	f, err := os.OpenFile(name, flag, 0o600)
 	if err != nil {
