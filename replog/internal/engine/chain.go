@@ -15,6 +15,10 @@ import (
 // nobody with the entries; it finds accidents and is no protection against malice.
 var chainTable = crc64.MakeTable(crc64.ECMA)
 
+// NextChain is the chain of an origin at the entry with a body, given the chain at the one before
+// it; zero before the first.
+func NextChain(before uint64, body []byte) uint64 { return crc64.Update(before, chainTable, body) }
+
 // link is the chain of an origin at a number.
 type link struct {
 	seq   fieldwise.Seq
@@ -69,14 +73,14 @@ func (e *Engine) unstage(o fieldwise.Origin, seq fieldwise.Seq) {
 // next is the chain of an origin at the entry behind those that are here.
 func (e *Engine) next(o fieldwise.Origin, body []byte) uint64 {
 	_, chain := e.last(o)
-	return crc64.Update(chain, chainTable, body)
+	return NextChain(chain, body)
 }
 
 // same reports whether the entry with a body is the one that is here under its number, as far
 // as that can be known.
 func (e *Engine) same(o fieldwise.Origin, seq fieldwise.Seq, body []byte) bool {
 	before, known := e.chain(o, seq-1)
-	return !known || !e.isAnother(o, seq, crc64.Update(before, chainTable, body))
+	return !known || !e.isAnother(o, seq, NextChain(before, body))
 }
 
 // differs returns an origin of which the sender of a request holds other entries, if there is

@@ -60,8 +60,8 @@ func ParseEntry(b []byte) (Entry, error) {
 	return e, nil
 }
 
-// check says what no replica would have let into its log.
-func (e *Entry) check() error {
+// Check says what no replica would have let into its log.
+func (e *Entry) Check() error {
 	switch {
 	case e.Domain == "" || len(e.Domain) > MaxDomain:
 		return fmt.Errorf("%w: entry with a domain name of %d bytes", fieldwise.ErrMalformed, len(e.Domain))

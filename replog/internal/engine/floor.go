@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc64"
 	"maps"
 	"slices"
 
@@ -61,7 +60,7 @@ func (e *Engine) floor(region fieldwise.Region, below uint64) (f Floor, any bool
 		binary.BigEndian.PutUint64(b[:], o.Incarnation)
 		binary.BigEndian.PutUint64(b[8:], uint64(e.vector[o]))
 		binary.BigEndian.PutUint64(b[16:], chain)
-		f.Digest = crc64.Update(f.Digest, chainTable, b[:])
+		f.Digest = NextChain(f.Digest, b[:])
 		any = true
 	}
 	return f, any

@@ -250,7 +250,7 @@ func (e *Engine) take(now time.Time, from fieldwise.Region, parts []Part) (Deliv
 }
 
 func (e *Engine) deliver(entry Entry) error {
-	if err := entry.check(); err != nil {
+	if err := entry.Check(); err != nil {
 		return err
 	}
 	d := e.domain(entry.Domain)
