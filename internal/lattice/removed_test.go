@@ -26,7 +26,8 @@ func TestRemovedByListsWhatADeltaTakesAway(t *testing.T) {
 	all, err = RemovedBy(table, delta)
 	require.NoError(t, err)
 	require.Equal(t, []Removed{
-		{Version: at, First: 0, Last: 0}, {Version: at, First: 3, Last: 3},
+		{Version: at, First: 0, Last: 0},
+		{Version: at, First: 3, Last: 3},
 		{Version: fieldwise.Version{Time: 6, Origin: origins[1]}},
 	}, all)
 

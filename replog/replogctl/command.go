@@ -27,6 +27,15 @@ type terminal struct {
 	progress *progress
 }
 
+// print writes what a command shows.
+func (t *terminal) print(what fmt.Stringer, asJSON bool) error {
+	if asJSON {
+		return printJSON(t.out, what)
+	}
+	_, err := t.out.WriteString(what.String())
+	return err
+}
+
 // run does what the arguments say and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	t := &terminal{out: bufio.NewWriter(stdout), progress: newProgress(stderr)}

@@ -118,7 +118,7 @@ func (v *verifier) forked(ctx context.Context, a, b *checked, o fieldwise.Origin
 	same := fieldwise.Seq(0)
 	for differ-same > 1 {
 		var seqs []fieldwise.Seq
-		step := (differ-same-1)/v.samples + 1
+		step := max(1, (differ-same)/(v.samples+1))
 		for seq := same + step; seq < differ; seq += step {
 			seqs = append(seqs, seq)
 		}

@@ -140,7 +140,7 @@ func conflicts(ctx context.Context, t *terminal, dir string, f *conflictFilter, 
 			}
 		}
 		for _, r := range some {
-			if err := printReport(t, r, asJSON); err != nil {
+			if err := t.print(r, asJSON); err != nil {
 				return err
 			}
 		}
@@ -172,14 +172,6 @@ func conflicts(ctx context.Context, t *terminal, dir string, f *conflictFilter, 
 		err = nil
 	}
 	return errors.Join(flush(), err)
-}
-
-func printReport(t *terminal, r *report, asJSON bool) error {
-	if asJSON {
-		return printJSON(t.out, r)
-	}
-	_, err := t.out.WriteString(r.String())
-	return err
 }
 
 // addNotes looks up the notes of the writes that reports name, in one pass up to the last of them:

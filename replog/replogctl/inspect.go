@@ -117,10 +117,7 @@ func inspect(ctx context.Context, t *terminal, dir string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return printJSON(t.out, sum)
-	}
-	return printSummary(t.out, sum)
+	return t.print(sum, asJSON)
 }
 
 // summarize reads all of a log.

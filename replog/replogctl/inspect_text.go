@@ -2,15 +2,15 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
 )
 
-// printSummary tells it to people.
-func printSummary(out io.Writer, s *summary) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	line := func(what, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", what, fmt.Sprintf(format, args...)) }
+// String tells it to people.
+func (s *summary) String() string {
+	var b strings.Builder
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "%s\t%s\n", what, fmt.Sprintf(format, args...))
+	}
 	line("directory", "%s", s.Directory)
 	line("region", "%s", s.Region)
 	for i, o := range s.Signs {
@@ -30,23 +30,18 @@ func printSummary(out io.Writer, s *summary) error {
 	if s.Torn != nil {
 		line("torn end", "%v", s.Torn)
 	}
-	fmt.Fprint(w, "\norigin\tfrom\tto\tentries\tbytes\tfirst\tlast\n")
+	b.WriteString("\norigin\tfrom\tto\tentries\tbytes\tfirst\tlast\n")
 	for _, o := range s.Origins {
-		fmt.Fprintf(w, "%v\t%d\t%d\t%d\t%d\t%s\t%s\n", o.Origin, o.From, o.To, o.Entries, o.Bytes, o.First, o.Last)
+		fmt.Fprintf(&b, "%v\t%d\t%d\t%d\t%d\t%s\t%s\n", o.Origin, o.From, o.To, o.Entries, o.Bytes, o.First, o.Last)
 	}
-	fmt.Fprint(w, "\ndomain\tmerger\tentries\treports\n")
+	b.WriteString("\ndomain\tmerger\tentries\treports\n")
 	for _, d := range s.Domains {
-		merger := nameText(d.Merger)
-		if d.Merger == "" {
-			merger = "(not opened)"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\n", nameText(d.Name), merger, d.Entries, d.Reports)
+		fmt.Fprintf(&b, "%s\t%s\t%d\t%d\n", nameText(d.Name), mergerText(d.Merger, ""), d.Entries, d.Reports)
 	}
-	return w.Flush()
+	return aligned(b.String())
 }
 
 // String tells it in a line.
 func (e *tornEnd) String() string {
-	reason := strings.TrimSuffix(e.Reason, ".")
-	return fmt.Sprintf("%s from position %d: %s", count(e.Bytes, "byte", "bytes"), e.Position, reason)
+	return fmt.Sprintf("%s from position %d: %s", count(e.Bytes, "byte", "bytes"), e.Position, e.Reason)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -78,4 +79,24 @@ func oneLine(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// aligned sets lines whose cells end in tabs in columns.
+func aligned(text string) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	_, _ = io.WriteString(w, text) // writing to a Builder does not fail
+	_ = w.Flush()
+	return b.String()
+}
+
+// mergerText is the name of a domain's merger, which it may have elsewhere only.
+func mergerText(merger, elsewhere string) string {
+	switch {
+	case merger != "":
+		return nameText(merger)
+	case elsewhere != "":
+		return "(not opened; " + nameText(elsewhere) + " elsewhere)"
+	}
+	return "(not opened)"
 }

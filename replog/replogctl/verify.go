@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
 
 	"github.com/fieldwise/fieldwise"
@@ -116,7 +115,7 @@ func (v *verifier) run(ctx context.Context, t *terminal, dirs []string, asJSON b
 	}
 	v.Well = len(v.Findings) == 0
 	t.progress.clear()
-	if err := v.print(t, asJSON); err != nil {
+	if err := t.print(&v.verdict, asJSON); err != nil {
 		return err
 	}
 	if !v.Well {
@@ -158,25 +157,4 @@ func distinct(dirs []string) error {
 		infos = append(infos, info)
 	}
 	return nil
-}
-
-// where says what a finding is about, in front of the problem.
-func (f *finding) where() string {
-	text := f.Directory
-	if f.Position > 0 {
-		text += fmt.Sprintf(": position %d", f.Position)
-	}
-	if f.Origin != nil {
-		text += fmt.Sprintf(": %v", f.Origin)
-		if f.Seq > 0 {
-			text += fmt.Sprintf("/%d", f.Seq)
-		}
-	}
-	if f.Domain != "" {
-		text += ": " + nameText(f.Domain)
-		if f.Key != "" {
-			text += fmt.Sprintf(" %q", f.Key)
-		}
-	}
-	return text
 }

@@ -3,33 +3,60 @@ package main
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
 )
 
-func (v *verifier) print(t *terminal, asJSON bool) error {
-	if asJSON {
-		return printJSON(t.out, &v.verdict)
-	}
+// String tells it to people.
+func (v *verdict) String() string {
+	var b strings.Builder
 	for _, c := range v.Directories {
-		if err := printChecked(t, c); err != nil {
-			return err
-		}
+		b.WriteString(c.String())
 	}
 	for _, what := range v.Equal {
-		fmt.Fprintln(t.out, what)
+		fmt.Fprintln(&b, what)
 	}
 	for i := range v.Findings {
-		fmt.Fprintf(t.out, "PROBLEM %s: %s: %s\n", v.Findings[i].Kind, v.Findings[i].where(), v.Findings[i].Problem)
+		fmt.Fprintf(&b, "PROBLEM %s: %s: %s\n", v.Findings[i].Kind, v.Findings[i].where(), oneLine(v.Findings[i].Problem))
 	}
 	if v.More > 0 {
-		fmt.Fprintf(t.out, "and %d more\n", v.More)
+		fmt.Fprintf(&b, "and %d more\n", v.More)
 	}
-	text := "all is well"
-	if !v.Well {
-		text = count(len(v.Findings)+v.More, "problem", "problems")
+	if v.Well {
+		b.WriteString("all is well\n")
+	} else {
+		fmt.Fprintln(&b, count(len(v.Findings)+v.More, "problem", "problems"))
 	}
-	_, err := fmt.Fprintln(t.out, text)
-	return err
+	return b.String()
+}
+
+// String tells it in lines of text.
+func (c *checked) String() string {
+	if c.source == nil {
+		return c.Directory + ": could not be read\n"
+	}
+	var b, rows strings.Builder
+	fmt.Fprintf(&b, "%s: %s, %s, %s, %s\n", c.Directory, c.Region,
+		count(c.Frames, "frame", "frames"), count(c.Entries, "entry", "entries"), count(c.Reports, "conflict report", "conflict reports"))
+	if c.Torn != nil {
+		fmt.Fprintf(&b, "  torn end, which was never acknowledged: %v\n", c.Torn)
+	}
+	for _, d := range c.Domains {
+		fmt.Fprintf(&rows, "  %s\t%s\t%s\t%s\n", nameText(d.Name), mergerText(d.Merger, d.Assumed), count(d.Entries, "entry", "entries"), d.states())
+	}
+	b.WriteString(aligned(rows.String()))
+	return b.String()
+}
+
+// states tells what is known of the domain's states.
+func (d *checkedDomain) states() string {
+	switch {
+	case d.Digest != "":
+		return fmt.Sprintf("%s, digest %s", count(d.Records, "record", "records"), d.Digest)
+	case d.mergerName() == "":
+		return "changes not checked"
+	case d.merging() == nil:
+		return "a merger of your own: changes not checked"
+	}
+	return "states not joined"
 }
 
 // String tells it in a line of text.
@@ -41,41 +68,23 @@ func (a agreement) String() string {
 	return fmt.Sprintf("equal states of %s: %s", nameText(a.Domain), dirs)
 }
 
-func printChecked(t *terminal, c *checked) error {
-	if c.source == nil {
-		_, err := fmt.Fprintf(t.out, "%s: could not be read\n", c.Directory)
-		return err
+// where says what a finding is about, in front of the problem.
+func (f *finding) where() string {
+	text := f.Directory
+	if f.Position > 0 {
+		text += fmt.Sprintf(": position %d", f.Position)
 	}
-	fmt.Fprintf(t.out, "%s: %s, %s, %s, %s\n", c.Directory, c.Region,
-		count(c.Frames, "frame", "frames"), count(c.Entries, "entry", "entries"), count(c.Reports, "conflict report", "conflict reports"))
-	if c.Torn != nil {
-		fmt.Fprintf(t.out, "  torn end, which was never acknowledged: %v\n", c.Torn)
+	if f.Origin != nil {
+		text += fmt.Sprintf(": %v", f.Origin)
+		if f.Seq > 0 {
+			text += fmt.Sprintf("/%d", f.Seq)
+		}
 	}
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	for _, d := range c.Domains {
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", nameText(d.Name), d.mergerText(), count(d.Entries, "entry", "entries"), d.digestText())
+	if f.Domain != "" {
+		text += ": " + nameText(f.Domain)
+		if f.Key != "" {
+			text += fmt.Sprintf(" %q", f.Key)
+		}
 	}
-	return w.Flush()
-}
-
-func (d *checkedDomain) mergerText() string {
-	switch {
-	case d.Merger != "":
-		return nameText(d.Merger)
-	case d.Assumed != "":
-		return "(not opened; " + nameText(d.Assumed) + " elsewhere)"
-	}
-	return "(not opened)"
-}
-
-func (d *checkedDomain) digestText() string {
-	switch {
-	case d.Digest != "":
-		return fmt.Sprintf("%s, digest %s", count(d.Records, "record", "records"), d.Digest)
-	case d.mergerName() == "":
-		return "changes not checked"
-	case d.merging() == nil:
-		return "a merger of your own: changes not checked"
-	}
-	return "states not joined"
+	return text
 }
