@@ -20,7 +20,8 @@ Prints the conflict reports in the log of the replica whose data directory is DI
 that readers there do not see although nobody overwrote it knowingly, and what won over it. Every
 region reports what it hides itself: the reports of several regions about one hidden write have one
 ID. Numbers are those of Replica.Conflicts. --origin finds reports whose hidden write or winner it
-signed; --since and --until go by the hidden write's time.
+signed; --since and --until go by the hidden write's time. The kinds are
+` + strings.Join(kindNames(), ", ") + `.
 
 Notes of the writes are looked up in the log, some thousands in a pass; --no-notes leaves them out.
 
@@ -29,7 +30,7 @@ Notes of the writes are looked up in the log, some thousands in a pass; --no-not
 	prepare: func(flags *flag.FlagSet) func(context.Context, *terminal, []string) error {
 		var f conflictFilter
 		f.declare(flags, "reports", "writes of", "hidden writes made")
-		flags.Var(&f.kind, "kind", "only reports of the `KIND`: "+strings.Join(kindNames(), ", "))
+		flags.Var(&f.kind, "kind", "only reports of the `KIND`")
 		asJSON := flags.Bool("json", false, "print lines of JSON")
 		noNotes := flags.Bool("no-notes", false, "do not look up the notes of the writes")
 		return func(ctx context.Context, t *terminal, dirs []string) error {

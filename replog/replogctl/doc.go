@@ -20,10 +20,13 @@
 //	0    all is well; also where the reader of a pipe went away
 //	1    damage or differences were found
 //	2    the call is wrong: unknown command or flag, bad filter
-//	3    something could not be read: missing, no permission, locked, of another format
+//	3    something could not be read (missing, no permission, locked, of another format), or the
+//	     output not be written
 //	130  interrupted
 //
-// A torn end is no damage: a crash leaves one, and no write in it was ever acknowledged.
+// A torn end is no fault: a crash leaves one, of writes that were not acknowledged. Damage to the
+// last batch of a log looks the same, though. No log can tell the two; where another region holds
+// more of this one's entries than its own directory does, it was damage.
 //
 // # Memory
 //

@@ -15,7 +15,7 @@ const (
 	exitWell        = 0
 	exitFound       = 1
 	exitUsage       = 2
-	exitUnreadable  = 3
+	exitUnreadable  = 3 // or the output could not be written
 	exitInterrupted = 130
 )
 

@@ -18,7 +18,7 @@ var inspectCommand = command{
 Reads the whole log of the replica whose data directory is DIR and tells what is in it: the
 incarnations of the region that signed in it, one after the other; how many entries there are of
 each origin, which region and incarnation are; the domains and their mergers; conflict reports; and
-the torn end, if a crash left one. That was never acknowledged: the next opening drops it.
+the torn end, if a crash left one: the next opening drops it.
 
   replogctl inspect /var/lib/app/data
   replogctl inspect --json /var/lib/app/data | jq .domains`,

@@ -25,7 +25,8 @@ The digest of a domain is that of Replica.Digest: equal where equal entries are 
 directories on different machines can be compared by eye. For digests the states of one domain at a
 time are held in memory, of two directories where they differ; --no-states does without.
 
-Exit code 1 says that something was found. A torn end is no fault: it was never acknowledged.
+Exit code 1 says that something was found. A torn end is no fault: a crash leaves one, of writes that
+were not acknowledged. Damage to the last batch of a log looks the same; no log can tell the two.
 
   replogctl verify /var/lib/app/data
   replogctl verify /backup/us-east-1 /backup/eu-west-1 /backup/ap-south-1`,

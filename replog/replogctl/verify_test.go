@@ -135,7 +135,7 @@ func TestATornEndIsToldAndNoFault(t *testing.T) {
 	require.Equal(t, 1, v.Directories[0].Entries)
 	require.NotNil(t, v.Directories[0].Torn)
 	require.Positive(t, v.Directories[0].Torn.Bytes)
-	require.Contains(t, shown(t, "verify", crashed), "torn end, which was never acknowledged: ")
+	require.Contains(t, shown(t, "verify", crashed), "torn end, as a crash leaves one: ")
 	require.Contains(t, shown(t, "inspect", crashed), "torn end")
 	require.Contains(t, shown(t, "inspect", "--json", crashed), `"torn":{"position":`)
 	require.NotContains(t, shown(t, "inspect", c.us), "torn end")

@@ -37,7 +37,7 @@ func (c *checked) String() string {
 	fmt.Fprintf(&b, "%s: %s, %s, %s, %s\n", c.Directory, c.Region,
 		count(c.Frames, "frame", "frames"), count(c.Entries, "entry", "entries"), count(c.Reports, "conflict report", "conflict reports"))
 	if c.Torn != nil {
-		fmt.Fprintf(&b, "  torn end, which was never acknowledged: %v\n", c.Torn)
+		fmt.Fprintf(&b, "  torn end, as a crash leaves one: %v\n", c.Torn)
 	}
 	for _, d := range c.Domains {
 		fmt.Fprintf(&rows, "  %s\t%s\t%s\t%s\n", nameText(d.Name), mergerText(d.Merger, d.Assumed), count(d.Entries, "entry", "entries"), d.states())
