@@ -25,8 +25,9 @@
 //	130  interrupted
 //
 // A torn end is no fault: a crash leaves one, of writes that were not acknowledged. Damage to the
-// last batch of a log looks the same, though. No log can tell the two; where another region holds
-// more of this one's entries than its own directory does, it was damage.
+// last batch of a log looks the same, though, and no log can tell the two. Where another directory
+// holds more of a region's entries than the region's own does (see the vectors of verify --json), it
+// was damage, or the region's is an older copy.
 //
 // # Memory
 //
