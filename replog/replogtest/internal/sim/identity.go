@@ -147,6 +147,7 @@ func (r *region) gets(sums map[place]sum) {
 		r.lost = make(map[place]sum)
 	}
 	maps.Copy(r.lost, r.sums)
+	r.ever = r.everHeld()
 	r.sums, r.held = maps.Clone(sums), make(fieldwise.Vector)
 	for at := range sums {
 		r.held[at.origin] = max(r.held[at.origin], at.seq)

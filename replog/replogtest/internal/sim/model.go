@@ -26,6 +26,7 @@ type write struct {
 	batch   uint64
 	outcome outcome
 	sum     sum  // of its entry
+	size    int  // of that, in bytes
 	logged  bool // in the end, in the log of all regions
 	lost    bool // the only disk that held it was thrown away, or restored from an earlier copy
 }
@@ -48,16 +49,19 @@ type model struct {
 	content  map[place]sum // of entries in logs
 	reports  map[fieldwise.ConflictID]fieldwise.Conflict
 	forks
-	stopped map[fieldwise.Origin]bool // ever, by anybody
+	stopped  map[fieldwise.Origin]bool // ever, by anybody
+	origins  map[fieldwise.Origin]bool // that ever signed
+	frameMax int                       // the most entries that a frame ever had
 }
 
 // sum tells one entry from all others.
 type sum [sha256.Size]byte
 
-// entrySum is the sum of the entry that a write makes.
-func (m *write) entrySum() sum {
+// entrySum is the sum of the entry that a write makes, and how many bytes that has.
+func (m *write) entrySum() (sum, int) {
 	e := engine.Entry{Origin: m.receipt.Origin, Seq: m.receipt.Seq, Time: m.receipt.Time, Domain: name, Key: m.key, Delta: m.delta}
-	return sha256.Sum256(e.Append(nil))
+	body := e.Append(nil)
+	return sha256.Sum256(body), len(body)
 }
 
 // place is the place of an entry among its origin's.
@@ -75,13 +79,15 @@ type reported struct {
 func newModel() model {
 	return model{
 		byOrigin: make(map[fieldwise.Version]*write), bySum: make(map[sum]*write), content: make(map[place]sum),
-		reports: make(map[fieldwise.ConflictID]fieldwise.Conflict), forks: forks{from: make(map[fieldwise.Origin]fieldwise.Seq)}, stopped: make(map[fieldwise.Origin]bool),
+		reports: make(map[fieldwise.ConflictID]fieldwise.Conflict), forks: forks{from: make(map[fieldwise.Origin]fieldwise.Seq)}, stopped: make(map[fieldwise.Origin]bool), origins: make(map[fieldwise.Origin]bool),
 	}
 }
 
 // readFrame takes in a payload that is durable in a region's log, behind what has counts.
 func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
+	entries := 0
 	err := engine.Entries(payload, func(e engine.Entry, body []byte) error {
+		entries++
 		at, is := place{e.Origin, e.Seq}, sum(sha256.Sum256(body))
 		m := w.bySum[is]
 		switch was, ok := w.content[at]; {
@@ -96,10 +102,11 @@ func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
 		case !has.Covers(w.known(m.saw)):
 			w.fail("the log of %s has %s/%d before what its writer knew, %v: it has %v", r.name, e.Origin.Region, e.Seq, short(m.saw), short(has))
 		}
-		has[e.Origin] = e.Seq
+		has[e.Origin], w.origins[e.Origin] = e.Seq, true
 		w.content[at], r.sums[at] = is, is
 		return nil
 	})
+	w.frameMax = max(w.frameMax, entries)
 	if err == nil {
 		err = engine.Reports(payload, func(c fieldwise.Conflict) error {
 			if w.byOrigin[c.Loser.Version] == nil {

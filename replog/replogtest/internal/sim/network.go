@@ -17,6 +17,8 @@ type direction struct {
 	asked    time.Duration    // when the request that is under way was made
 	asking   bool
 	question time.Duration // when the last one about an identity was put
+	answered time.Duration // when the last answer came that was taken in
+	messages int           // that are under way, both ways
 }
 
 // link lets one region pull from another.
@@ -110,7 +112,8 @@ func (d *direction) tick() {
 			if len(request.Relay) > 0 {
 				d.w.counts["asked to relay"]++
 			}
-			d.send(0, d.from, func() { d.serve(request) })
+			asked := d.w.now
+			d.send(0, d.from, func() { d.serve(request, asked) })
 		}
 	}
 	d.w.after(spread(d.w.network, 20*time.Millisecond), d.tick)
@@ -141,7 +144,11 @@ func (d *direction) send(way int, to *region, arrive func()) {
 			continue
 		}
 		// It reaches whatever process runs there then.
-		w.after(delay, func() { to.run(to.life, func() { d.arrive(to, arrive) }) })
+		d.messages++
+		w.after(delay, func() {
+			d.messages--
+			to.run(to.life, func() { d.arrive(to, arrive) })
+		})
 	}
 }
 
@@ -152,7 +159,7 @@ func (d *direction) arrive(to *region, do func()) {
 }
 
 // serve answers a request with entries from the log, up to what is published.
-func (d *direction) serve(request engine.Pull) {
+func (d *direction) serve(request engine.Pull, asked time.Duration) {
 	r := d.from
 	frame, ok, _, err := r.engine.Serve(request)
 	if errors.Is(err, engine.ErrFloor) {
@@ -191,17 +198,18 @@ func (d *direction) serve(request engine.Pull) {
 		}
 	}
 	r.engine.Sent(d.to.name, ship.Traffic)
-	d.send(1, d.to, func() { d.deliver(request, ship.Parts) })
+	d.send(1, d.to, func() { d.deliver(request, asked, ship.Parts) })
 }
 
 // deliver stages what a peer sent.
-func (d *direction) deliver(request engine.Pull, parts []engine.Part) {
+func (d *direction) deliver(request engine.Pull, asked time.Duration, parts []engine.Part) {
 	r := d.to
 	d.asking = false
 	if len(parts) == 0 || !r.engine.Current(&request) {
 		return
 	}
 	d.w.counts["delivered"] += len(parts)
+	d.onlyWhatWasAsked(&request, asked, parts)
 	d.take(r.engine.Deliver(r.wall(), d.from.name, parts))
 }
 

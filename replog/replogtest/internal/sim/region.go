@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"math/rand/v2"
 	"syscall"
 	"time"
@@ -41,7 +42,9 @@ type region struct {
 	identity
 	release
 
-	held    fieldwise.Vector // by the log as the model knows it; never goes back
+	held    fieldwise.Vector       // by the log as the model knows it; never goes back
+	ever    fieldwise.Vector       // the most that it held on disks that are gone
+	came    map[place][]*direction // over which bodies came to this process
 	reports map[reported]bool
 	drop    *rand.Rand // what a power cut leaves
 }
@@ -138,7 +141,7 @@ func (r *region) open() {
 		}
 	}
 	has := make(fieldwise.Vector)
-	r.sums = make(map[place]sum)
+	r.sums, r.came = make(map[place]sum), make(map[place][]*direction)
 	for frame, err := range log.Frames(0) {
 		if err == nil {
 			err = r.engine.Recover(int64(frame.Position), frame.Payload)
@@ -245,6 +248,7 @@ func (r *region) finish(b *engine.Batch, payload []byte, frame wal.Position, err
 	r.engine.Failed()
 	r.settle(func(*write) bool { return true }, failed)
 	r.staged = r.engine.Vector()
+	maps.DeleteFunc(r.came, func(at place, _ []*direction) bool { return at.seq > r.staged[at.origin] })
 	if poisoned { // a process that cannot write is of no use
 		r.w.counts["poisoned"]++
 		r.restart(r.machine.CrashSoft(), time.Second)
@@ -329,7 +333,7 @@ func (r *region) WriteOpen(_ context.Context, key string, change func(dst, state
 		return fieldwise.Receipt{}, err
 	}
 	m.receipt, m.batch, m.outcome = receipt, batch, pending
-	m.sum = m.entrySum()
+	m.sum, m.size = m.entrySum()
 	r.w.bySum[m.sum] = m
 	r.staged[receipt.Origin] = receipt.Seq
 	r.mine = append(r.mine, m)

@@ -69,7 +69,7 @@ func TestPropertyHistoriesKeepWhatWasPromised(t *testing.T) {
 		return
 	}
 	all := []string{
-		"acknowledged", "add", "asked to relay", "batches", "city", "clock jumps", "clocks in 2099", "create", "cut off", "cut off starts", "dead links", "delayed", "delete", "delivered",
+		"acknowledged", "add", "asked to relay", "batches", "bodies that came twice", "city", "clock jumps", "clocks in 2099", "create", "cut off", "cut off starts", "dead links", "delayed", "delete", "delivered",
 		"disk failures", "failed batches", "hit", "kills", "lang", "lost", "name", "partitions", "poisoned", "power cuts",
 		"relayed", "remove", "repeated", "reports", "skew alarms", "slow syncs", "stalls",
 		"clones", "confirmed", "floors that differ", "floors", "lost with their only disk", "members that came back", "members that left", "members that were away for long", "members that were told", "note", "restores", "stopped origins that went on", "stopped origins", "upgrades", "waited in vain", "waiting writes",

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"container/heap"
 	"encoding/binary"
 	"fmt"
@@ -34,7 +35,8 @@ type world struct {
 	work    workload
 	now     time.Duration
 	events  events
-	order   int // of events at one time
+	order   int           // of events at one time
+	done    time.Duration // when all regions held the same, in the end
 	regions []*region
 	healing bool    // faults have stopped
 	members members // as the operator says them
@@ -79,7 +81,7 @@ func Run(p Plan, told bool) (r *Report) {
 		for _, re := range w.regions {
 			re.stop()
 		}
-		r.Hash, r.Story, r.Simulated, r.drawn, r.lastWrite = w.trace.Sum64(), w.story, w.now, w.drawn, w.lastWrite
+		r.Hash, r.Story, r.Simulated, r.drawn, r.lastWrite = w.trace.Sum64(), w.story, cmp.Or(w.done, w.now), w.drawn, w.lastWrite
 	}()
 	w.play()
 	return r
@@ -104,6 +106,7 @@ func (w *world) play() {
 		w.client(r)
 	}
 	w.strike()
+	w.after(watchEvery, w.watch)
 	w.after(w.phase, w.heal)
 	if w.faults&Rolling != 0 {
 		w.stepUntil(func() bool { return w.healing && w.settled() })
@@ -113,11 +116,16 @@ func (w *world) play() {
 		w.upgradeAll()
 	}
 	w.stepUntil(func() bool { return w.healing && w.converged() })
+	w.done = w.now
 	if at, ok := w.fork(); ok {
 		w.fail("there are two entries %v/%d, and nobody says so: %s", at.origin, at.seq, w.vectors())
 	}
 	if !w.converged() {
 		w.fail("the regions do not converge within %v after the last fault: %s", patience, w.vectors())
+	}
+	w.stepUntil(func() bool { return w.converged() && w.acknowledged() }) // a write may still have waited
+	if !w.converged() || !w.acknowledged() {
+		w.fail("the regions hold the same, and do not know that of each other")
 	}
 	w.judge()
 }
