@@ -37,7 +37,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 			build := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", binary, ".")
 			out, err := build.CombinedOutput()
 			require.NoError(t, err, "%s", out)
-			hunt := exec.CommandContext(ctx, binary, "-test.run", "TestPropertyHistories", "-test.timeout", "5m", "-sim.seed", "1", "-sim.histories", histories, "-sim.shrink=false")
+			hunt := exec.CommandContext(ctx, binary, "-test.run", "TestPropertyHistories", "-test.failfast", "-test.timeout", "5m", "-sim.seed", "1", "-sim.histories", histories, "-sim.shrink=false")
 			out, err = hunt.CombinedOutput()
 			require.Error(t, err, "not found in %s histories: %s", histories, what)
 			after := found.FindStringSubmatch(string(out))

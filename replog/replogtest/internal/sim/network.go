@@ -216,11 +216,6 @@ func (d *direction) deliver(request engine.Pull, asked time.Duration, parts []en
 // take goes on with what was just taken of what a peer sent.
 func (d *direction) take(done engine.Delivered, err error) {
 	r := d.to
-	if err != nil {
-		d.w.tell("%s cannot take what %s sent: %v", r.name, d.from.name, err)
-		d.w.loud(err, r, d.from)
-		return
-	}
 	for _, alarm := range done.Alarms {
 		d.w.alarm(r, alarm)
 	}
@@ -229,5 +224,9 @@ func (d *direction) take(done engine.Delivered, err error) {
 	}
 	if len(done.Want) > 0 {
 		r.kick()
+	}
+	if err != nil { // what was taken before stays
+		d.w.tell("%s cannot take what %s sent: %v", r.name, d.from.name, err)
+		d.w.loud(err, r, d.from)
 	}
 }

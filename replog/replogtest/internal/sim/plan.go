@@ -95,6 +95,8 @@ type Plan struct {
 
 	Regions []fieldwise.Region // the first two of them, or more; nil: a to g
 	Schema  func() Schema      // of the records that are written; nil: profiles of this package's own
+
+	aim func(*conditions) // bends what is drawn; nil: nothing
 }
 
 // names are the regions' names.
@@ -174,15 +176,18 @@ func (p Plan) conditions() conditions {
 	if rng.IntN(4) == 0 {
 		c.regions = 5 + rng.IntN(3)
 	}
-	c.regions = min(c.regions, len(p.names()))
 	for f := Faults(1); f < allFaults; f <<= 1 {
 		c.often[f] = span(300*time.Millisecond, 4*time.Second)
 	}
+	c.patient = span(0, 3*time.Second)
+	c.unsupported = rng.IntN(2) == 0
+	if p.aim != nil {
+		p.aim(&c)
+	}
+	c.regions = min(c.regions, len(p.names()))
 	if p.Until > 0 {
 		c.phase = p.Until
 	}
-	c.patient = span(0, 3*time.Second)
-	c.unsupported = rng.IntN(2) == 0
 	c.faults = (c.faults | p.With) &^ p.Without
 	if p.Schema != nil {
 		c.faults &^= ownFaults

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -99,6 +100,14 @@ func firstSeed(t *testing.T) uint64 {
 	return first
 }
 
+// repeat is what plays a history again.
+func repeat(t *testing.T, r *Report) string {
+	if r.aim == nil {
+		return r.Command()
+	}
+	return fmt.Sprintf("go test ./replog/replogtest/internal/sim -run '%s' -v -sim.seed=%d -sim.histories=1", t.Name(), r.Seed)
+}
+
 // play plays n histories of a kind.
 func play(t *testing.T, p Plan, n int) (map[string]int, int) {
 	first := firstSeed(t)
@@ -111,7 +120,7 @@ func play(t *testing.T, p Plan, n int) (map[string]int, int) {
 			if *shrink {
 				shrunk = Shrink(r)
 			}
-			t.Fatalf("%s\n%s\nfound after %d histories\nrepeat with: %s", strings.Join(shrunk.Story, "\n"), shrunk.Violation, i+1, r.Command())
+			t.Fatalf("%s\n%s\nfound after %d histories\nrepeat with: %s", strings.Join(shrunk.Story, "\n"), shrunk.Violation, i+1, repeat(t, r))
 		}
 		for what, times := range r.Counts {
 			counts[what] += times
