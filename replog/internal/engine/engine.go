@@ -200,6 +200,18 @@ func (e *Engine) Recovered(now time.Time) {
 			_ = e.clock.Observe(p.time) // one that is too far ahead raised its alarm when it arrived
 		}
 	}
+	e.skipTimestamps()
+}
+
+// skipTimestamps lets the clock go on a little above what is in the log, by another step at each
+// opening. A write that an earlier process signed and that never reached the log has a number which
+// is given again. Where the wall clock is behind the log, the first write of each process would
+// also have the same time, and the receipt of the one that was lost would name the other.
+func (e *Engine) skipTimestamps() {
+	const steps = 1 << 16 // a millisecond
+	if mark, step := e.clock.Mark(), fieldwise.Timestamp(e.cfg.Opening%steps); mark > 0 && mark <= fieldwise.MaxTimestamp-step {
+		e.clock.Restore(mark + step)
+	}
 }
 
 // count takes a durable entry into vector and index.

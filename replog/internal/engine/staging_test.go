@@ -343,3 +343,25 @@ func TestWhatIsStagedIsSplitIntoBatchesThatTheLogCanTake(t *testing.T) {
 }
 
 func reopenedWithAll(h *host) *host { return h.reopened().openAll() }
+
+// What a process signed and never got into its log is not what the next one writes under the
+// same number, also if both have the time from the log as their clocks are behind it.
+func TestAReceiptOfAnEarlierProcessDoesNotNameAnotherWrite(t *testing.T) {
+	a := newHost(t, "a").openAll()
+	a.write("tokens", "k", "1")
+	process := func(opening uint64) *host {
+		a.cfg.Opening = opening
+		h := reopenedWithAll(a)
+		h.now = start.Add(-time.Hour)
+		return h
+	}
+	killed, next := process(7), process(9)
+	lost, _ := killed.stage("tokens", "k", "2")
+	again := next.write("tokens", "k", "3")
+	require.Equal(t, lost.Seq, again.Seq)
+	_, err := next.e.Has(lost)
+	require.ErrorIs(t, err, ErrReplaced)
+	ok, err := next.e.Has(again)
+	require.NoError(t, err)
+	require.True(t, ok)
+}
