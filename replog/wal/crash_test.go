@@ -27,7 +27,9 @@ func (h *history) clone() *history {
 	return &history{appended: slices.Clone(h.appended), acked: h.acked, maybe: h.maybe, size: h.size}
 }
 
-func (h *history) options(fs disk.FS) Options { return Options{FS: fs, SegmentBytes: h.size} }
+func (h *history) options(fs disk.FS) Options {
+	return Options{FS: fs, SegmentBytes: h.size, Foreground: true}
+}
 
 // verify opens the log, which must work, and compares. What it shows is acknowledged from then on.
 func (h *history) verify(fs disk.FS) (*Log, error) {
@@ -120,10 +122,10 @@ func TestPowerCutEveryOutcome(t *testing.T) {
 		size             int64
 		synced, unsynced []int
 	}{
-		{0, nil, []int{30}},
-		{0, []int{100}, []int{300, 700}},
-		{0, []int{100, 600}, []int{10, 20, 300, 600, 500}},
-		{0, []int{100, 90}, []int{3700}},
+		{600, nil, []int{30}},
+		{2000, []int{100}, []int{300, 700}},
+		{3000, []int{100, 600}, []int{10, 20, 300, 600, 500}},
+		{4400, []int{100, 90}, []int{3700}},
 		{300, []int{100, 90}, []int{20, 900}},       // the last frame has a segment to itself
 		{2000, []int{900, 900}, []int{10, 20, 500}}, // the last segment is one batch
 	}
@@ -161,7 +163,7 @@ func TestPowerCutInsideOpen(t *testing.T) {
 		rounds = 10
 	}
 	for round := range rounds {
-		size := []int64{0, 400, 1500}[rng.IntN(3)]
+		size := []int64{2500, 400, 1500}[rng.IntN(3)]
 		m, h := disk.NewMem(), &history{size: size}
 		if round%10 != 0 {
 			var synced, unsynced []int
@@ -232,7 +234,7 @@ func TestPowerCutInsideOpenEveryOutcome(t *testing.T) {
 		m = m.CrashSoft()
 		f := disk.NewFault(m, 1)
 		f.StopAt(stop)
-		l, _, err := Open(testDir, nil, Options{FS: f})
+		l, _, err := Open(testDir, nil, Options{FS: f, SegmentBytes: 400, Foreground: true})
 		if err == nil {
 			_ = l.Close()
 		}
@@ -241,7 +243,7 @@ func TestPowerCutInsideOpenEveryOutcome(t *testing.T) {
 	n := 0
 	for _, unsynced := range [][]int{{50}, nil} { // the last batch is torn, or it was acknowledged
 		base := disk.NewMem()
-		h := tornLog(t, base, 0, []int{60, 200}, unsynced)
+		h := tornLog(t, base, 400, []int{60, 200}, unsynced)
 		for first := 1; ; first++ {
 			killed, ok := stopped(base, first)
 			if !ok {
@@ -273,7 +275,7 @@ func TestEveryFailure(t *testing.T) {
 		kinds = disk.Failures(17)
 	}
 	for i, how := range kinds {
-		size := []int64{500, 0}[i%2]
+		size := []int64{500, 2000}[i%2]
 		for at := 1; ; at++ {
 			m := disk.NewMem()
 			f := disk.NewFault(m, rng.Uint64())
@@ -494,7 +496,7 @@ func TestPowerCutRandom(t *testing.T) {
 	}
 	torn := 0
 	for round := range rounds {
-		m, h := disk.NewMem(), &history{size: []int64{0, 700, 4000}[rng.IntN(3)]}
+		m, h := disk.NewMem(), &history{size: []int64{10000, 700, 4000}[rng.IntN(3)]}
 		for range 1 + rng.IntN(3) {
 			l, err := h.verify(m)
 			require.NoError(t, err, "round %d", round)

@@ -19,7 +19,7 @@ func TestCutAtEveryByteRecoversToAPrefix(t *testing.T) {
 	n := 0
 	for cut := range len(w.bytes) + 1 {
 		m := diskWith(t, w, w.bytes[:cut])
-		l, rec, err := Open(testDir, nil, Options{FS: m})
+		l, rec, err := Open(testDir, nil, Options{FS: m, SegmentBytes: 1000})
 		n++
 		if int64(cut) < w.header {
 			require.ErrorIs(t, err, ErrCorrupt, "cut at %d", cut)
@@ -40,7 +40,7 @@ func TestCutAtEveryByteRecoversToAPrefix(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, checkPrefix(got, w.payloads[:whole], whole))
 		require.NoError(t, l.Close())
-		require.NoError(t, after(t, m, &history{appended: w.payloads[:whole], acked: whole}), "cut at %d", cut)
+		require.NoError(t, after(t, m, &history{appended: w.payloads[:whole], acked: whole, size: 1000}), "cut at %d", cut)
 	}
 	ran(t, "cuts", n, 1000)
 }

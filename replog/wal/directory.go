@@ -79,6 +79,29 @@ func (d directory) aside(name string, write func(disk.File) error) error {
 	return nil
 }
 
+// createFile makes a file that is durable, with its name, and stays open. One of that name is replaced: it is
+// there if an earlier try failed. After an error there is none, or, after an unknownError, perhaps one.
+func (d directory) createFile(name string, write func(disk.File) error) (disk.File, error) {
+	if err := d.remove(name); err != nil {
+		return nil, err
+	}
+	f, err := d.fs.Create(d.path(name))
+	if err != nil {
+		return nil, err
+	}
+	if err = write(f); err == nil {
+		if err = d.fs.SyncDir(d.dir); err != nil {
+			err = unknownError{err}
+		}
+	}
+	if err != nil {
+		_ = f.Close()
+		_ = d.remove(name) // to give its room back; the next try does it, too
+		return nil, err
+	}
+	return f, nil
+}
+
 // remove unlinks a file that may not be there.
 func (d directory) remove(name string) error {
 	if err := d.fs.Remove(d.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

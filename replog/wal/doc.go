@@ -20,6 +20,7 @@
 //	          | crc u32 | payload length u32 | batch u64 | payload                             |
 //	          +------------------------------------------------------------------------------+
 //	          | ... frames without gaps; none goes on in the next segment                     |
+//	          | zeros, up to the size that the file was given                                 |
 //
 //	manifest  | "fieldman" | version u32 | header length u32 | whole u64 |
 //	          | number u64 | first position u64 | salt u64 | ... for each segment | crc u32 |
@@ -31,7 +32,7 @@
 //
 // The position of a frame is the sizes of all frames before it, plus 1. So positions go on from segment to
 // segment, and a segment ends at the first position of the next: what its file holds behind that counts
-// for nothing.
+// for nothing. The last segment ends where no valid frame is.
 //
 // A batch is what one Sync makes durable. It is numbered by the position at which it starts: each Sync
 // that had something to sync raises the number. So every frame says how far the log was durable when the
@@ -76,6 +77,9 @@
 //     that is written under wal.new, synced and renamed. A crash leaves the old manifest, and perhaps a
 //     segment that is not listed, which opening removes; or the new one. What fails before the rename fails
 //     the Append and leaves the log as it was; from the rename on it poisons the log.
+//   - Filling the next segment with zeros ahead of its use, beside all that: the manifest does not list it, so
+//     that a crash leaves a file that opening removes. If the disk has no room for the zeros, or fails, the
+//     segment is made without them when it is needed, and its file grows: each Sync is slower then.
 //   - Opening: if frames were appended since the manifest was written, or the end is torn, then the last
 //     batch is copied to a fresh segment, which a new manifest lists: the old segment now ends where the copy
 //     begins. A crash leaves the log as it was, or repaired; nothing is ever written to a segment that an

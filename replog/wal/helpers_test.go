@@ -102,6 +102,8 @@ func build(t testing.TB, batches ...[]int) written {
 	var err error
 	w.bytes, err = m.ReadFile(testLog)
 	require.NoError(t, err)
+	require.Equal(t, make([]byte, len(w.bytes)-int(w.start[len(w.payloads)])), w.bytes[w.start[len(w.payloads)]:])
+	w.bytes = w.bytes[:w.start[len(w.payloads)]:w.start[len(w.payloads)]]
 	w.manifest, err = m.ReadFile(testManifest)
 	require.NoError(t, err)
 	require.NoError(t, l.Close())

@@ -35,11 +35,14 @@ type Options struct {
 	// DefaultMaxPayload. A log whose last segment holds a larger one is refused with ErrTooLarge,
 	// unchanged; one in an earlier segment is refused by Frames.
 	MaxPayload int
-	// SegmentBytes is the size that a segment's file grows to before the next one begins; 0 is
+	// SegmentBytes is the size of a segment's file, which is filled with zeros before it is written to; 0 is
 	// DefaultSegmentBytes. A larger frame has a segment to itself, of its own size. After opening, the
 	// first new segments are smaller, so that a small log stays small: 64 KiB, then twice as much each.
 	// It may be another one at each opening.
 	SegmentBytes int64
+	// Foreground makes Append fill the next segment's file itself, and not a goroutine beside it: for
+	// simulations, which do the same each time. It makes some Appends slow.
+	Foreground bool
 	// ReadOnly opens an existing log without taking its lock or writing anything. It works beside a
 	// writer, shows what was whole in the files at that moment, including frames that are not yet
 	// durable, and does not follow the writer.
@@ -68,7 +71,8 @@ type Log struct {
 	whole    int64      // as the manifest says
 	sum      summer
 	buf      []byte
-	poisoned error // why nothing can be written any more
+	ahead    *ahead // the next segment's file, or nil
+	poisoned error  // why nothing can be written any more
 }
 
 // Meta returns the meta that the log was created with.
@@ -103,7 +107,7 @@ func (l *Log) writableLocked() error {
 // disk) and the log can be used on; if the cut fails the log is poisoned.
 //
 // An Append that has to begin a new segment first syncs what was appended before it: that may poison the
-// log as Sync does.
+// log as Sync does. It waits until the segment's file is filled, if that is under way.
 func (l *Log) Append(payload []byte) (Position, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,6 +136,7 @@ func (l *Log) Append(payload []byte) (Position, error) {
 		return 0, l.undoLocked(off, fmt.Errorf("wal: append at offset %d of %s: %w", off, l.last.file, noSpace(err)))
 	}
 	l.end.Store(pos + size)
+	l.fillAheadLocked()
 	return Position(pos), nil
 }
 
@@ -187,6 +192,7 @@ func (l *Log) Close() error {
 	if l.closed.Load() {
 		return nil
 	}
+	l.dropAheadLocked()
 	err := l.sealLocked()
 	l.closed.Store(true)
 	err = errors.Join(err, l.last.release())

@@ -72,7 +72,12 @@ func (o *opener) create(meta []byte) error {
 	}
 	s := o.segment(header{salt: newSalt(o.opt), number: 1, first: firstPosition, copied: firstPosition, meta: meta})
 	s.room = o.opt.nextRoom(0)
-	if err := o.aside(segmentName(s.number), func(f disk.File) error { return writeFull(f, s.encode(), 0) }); err != nil {
+	if err := o.aside(segmentName(s.number), func(f disk.File) error {
+		if err := writeFull(f, s.encode(), 0); err != nil {
+			return err
+		}
+		return fillUp(f, s.size(), s.room)
+	}); err != nil {
 		return err
 	}
 	return o.writeManifest([]*segment{s}, s.first)
@@ -148,6 +153,9 @@ func (o *opener) recover(m manifest) (*Log, Recovery, error) {
 		return nil, Recovery{}, err
 	}
 	strays = append(strays, last.number) // unless it stays
+	if repair {
+		o.cut(last, s.torn)
+	}
 	last = segs[len(segs)-1]
 	f, err := o.fs.OpenWrite(last.file)
 	if err != nil {
@@ -166,6 +174,15 @@ func (o *opener) recover(m manifest) (*Log, Recovery, error) {
 		}
 	}
 	return o.newLog(segs, s.end), s.rec, nil
+}
+
+// cut gives the room back that was filled for frames which now go to another segment. All that was written
+// stays, torn or not.
+func (o *opener) cut(s *segment, end int64) {
+	if f, err := o.fs.OpenWrite(s.file); err == nil {
+		_ = f.Truncate(s.offset(end)) // nothing rests on it
+		_ = f.Close()
+	}
 }
 
 // judge scans the last segment, and looks for segments that the manifest does not list.
@@ -326,6 +343,7 @@ func (o *opener) look() (*Log, Recovery, error) {
 // batch that starts at batch (with no frames both are the segment's first position).
 type scanned struct {
 	end, batch int64
+	torn       int64 // from here on there are only zeros
 	rec        Recovery
 }
 
@@ -371,11 +389,11 @@ func (o *opener) scan(seg *segment, whole int64) (scanned, error) {
 		}
 		return scanned{}, corrupt(fmt.Sprintf("%s, though it was synced: %s says so up to offset %d", bad, manifestName, seg.offset(whole)))
 	}
-	torn, err := r.lastNonZero(s.end, limit)
-	if err != nil || torn == s.end {
+	s.torn, err = r.lastNonZero(s.end, limit)
+	if err != nil || s.torn == s.end {
 		return s, err // behind the frames there are the zeros that the file was filled with
 	}
-	p, found, err := newSearcher(seg, seg.salt, s.end, torn, limit).find()
+	p, found, err := newSearcher(seg, seg.salt, s.end, s.torn, limit).find()
 	if err != nil {
 		return scanned{}, err // what could not be read may hold the proof
 	}
@@ -383,16 +401,13 @@ func (o *opener) scan(seg *segment, whole int64) (scanned, error) {
 		return scanned{}, corrupt(fmt.Sprintf("%s, though it was synced: the frame at offset %d was written after a sync that ended at %d",
 			bad, seg.offset(p.pos), seg.offset(p.batch)))
 	}
-	s.rec.DroppedFrom, s.rec.DroppedBytes, s.rec.Reason = Position(s.end), torn-s.end, bad
+	s.rec.DroppedFrom, s.rec.DroppedBytes, s.rec.Reason = Position(s.end), s.torn-s.end, bad
 	return s, nil
 }
 
 func tooLarge(s *segment, pos, n int64, opt Options) error {
 	return fmt.Errorf("%w: the frame at offset %d of %s holds %d bytes, Options.MaxPayload is %d", ErrTooLarge, s.offset(pos), s.file, n, opt.MaxPayload)
 }
-
-// zeros are what readStep bytes are compared to.
-var zeros [readStep]byte
 
 // lastNonZero returns the end of the last byte in [lo, hi) that is not zero, or lo.
 func (r *reader) lastNonZero(lo, hi int64) (int64, error) {

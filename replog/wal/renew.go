@@ -37,7 +37,10 @@ func (o *opener) renew(segs []*segment, s scanned, whole int64) ([]*segment, err
 		if err := writeFull(f, next.encode(), 0); err != nil {
 			return err
 		}
-		return copyFrames(f, next, last, s.end)
+		if err := copyFrames(f, next, last, s.end); err != nil {
+			return err
+		}
+		return fillUp(f, next.offset(s.end), next.room)
 	})
 	if err != nil {
 		return nil, err

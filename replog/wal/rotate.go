@@ -32,7 +32,10 @@ func (l *Log) rotateLocked() error {
 	end := l.end.Load()
 	next := l.dir.segment(header{salt: newSalt(l.opt), number: l.last.number + 1, first: end, copied: end, meta: l.meta})
 	next.room = l.opt.nextRoom(l.last.room)
-	f, err := l.dir.createSegment(next)
+	f, err := l.takeAheadLocked()
+	if err == nil {
+		f, err = l.dir.begin(next, f)
+	}
 	if err != nil {
 		return fail(err)
 	}
@@ -48,28 +51,22 @@ func (l *Log) rotateLocked() error {
 	return nil
 }
 
-// createSegment makes a file that the manifest does not list yet. All of it is durable.
-func (d directory) createSegment(s *segment) (disk.File, error) {
-	name := segmentName(s.number)
-	if err := d.remove(name); err != nil { // of an earlier try
-		return nil, err
+// begin writes the header of a segment that the manifest does not list yet, to the file that was filled for
+// it or, with nil, to a new one.
+func (d directory) begin(s *segment, f disk.File) (disk.File, error) {
+	write := func(f disk.File) error {
+		if err := writeFull(f, s.encode(), 0); err != nil {
+			return err
+		}
+		return f.Sync()
 	}
-	f, err := d.fs.Create(d.path(name))
-	if err != nil {
-		return nil, err
+	if f == nil {
+		return d.createFile(segmentName(s.number), write)
 	}
-	err = writeFull(f, s.encode(), 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err != nil {
+	if err := write(f); err != nil {
 		_ = f.Close()
-		_ = d.remove(name) // to give its room back; the next try does it, too
+		_ = d.remove(segmentName(s.number)) // to give its room back; the next try does it, too
 		return nil, err
-	}
-	if err := d.fs.SyncDir(d.dir); err != nil {
-		_ = f.Close()
-		return nil, unknownError{err}
 	}
 	return f, nil
 }

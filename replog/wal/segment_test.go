@@ -25,7 +25,7 @@ type segmented struct {
 func buildSegments(t testing.TB, segments int) segmented {
 	t.Helper()
 	m := disk.NewMem()
-	l, _, err := Open(testDir, []byte("meta"), Options{FS: m, SegmentBytes: 700})
+	l, _, err := Open(testDir, []byte("meta"), Options{FS: m, SegmentBytes: 700, Foreground: true})
 	require.NoError(t, err)
 	var s segmented
 	for i := 0; len(*l.segs.Load()) < segments || i%2 == 1; i++ {
@@ -58,7 +58,9 @@ func (s segmented) disk(t testing.TB, change func(files map[string]string)) *dis
 	return m
 }
 
-func (s segmented) options(m *disk.Mem) Options { return Options{FS: m, SegmentBytes: 700} }
+func (s segmented) options(m *disk.Mem) Options {
+	return Options{FS: m, SegmentBytes: 700, Foreground: true}
+}
 
 func flip(s string, at int, bit byte) string {
 	b := []byte(s)
@@ -96,7 +98,7 @@ func TestFramesGoThroughAllSegments(t *testing.T) {
 
 // A loop goes on into segments that began after it did, and ends where the log ends.
 func TestFramesFollowTheWriterIntoNewSegments(t *testing.T) {
-	l, _, err := Open(testDir, nil, Options{FS: disk.NewMem(), SegmentBytes: 500})
+	l, _, err := Open(testDir, nil, Options{FS: disk.NewMem(), SegmentBytes: 500, Foreground: true})
 	require.NoError(t, err)
 	add := func(i int) {
 		_, err := l.Append(payload(i, 90))
@@ -334,7 +336,7 @@ func TestNoRoomForASegment(t *testing.T) {
 	}
 }
 
-// sealed is a log that was closed.
+// sealed is a log that was closed; the zeros behind its last frame are left out.
 func sealed(t testing.TB) segmented {
 	s := buildSegments(t, 3)
 	m := s.disk(t, func(map[string]string) {})
@@ -351,6 +353,8 @@ func sealed(t testing.TB) segmented {
 	for _, seg := range s.segs {
 		s.names = append(s.names, segmentName(seg.number))
 	}
+	name := s.names[len(s.names)-1]
+	s.files[name] = s.files[name][:l.last.offset(int64(l.End()))]
 	return s
 }
 

@@ -107,7 +107,7 @@ func (r *region) start() {
 }
 
 func (r *region) open() {
-	log, recovery, err := wal.Open(dir, engine.AppendIdentity(nil, fieldwise.Origin{Region: r.name, Incarnation: r.incarnation()}), wal.Options{FS: r.faults, SegmentBytes: segment})
+	log, recovery, err := wal.Open(dir, engine.AppendIdentity(nil, fieldwise.Origin{Region: r.name, Incarnation: r.incarnation()}), wal.Options{FS: r.faults, SegmentBytes: segment, Foreground: true})
 	if errors.Is(err, disk.ErrStopped) {
 		r.w.counts["cut off starts"]++
 		r.w.tell("%s is cut off while it starts", r.name)
