@@ -89,7 +89,13 @@ func (d directory) createFile(name string, write func(disk.File) error) (disk.Fi
 	if err != nil {
 		return nil, err
 	}
-	if err = write(f); err == nil {
+	return d.finish(f, name, write)
+}
+
+// finish writes a file and makes its name durable, or gets rid of it.
+func (d directory) finish(f disk.File, name string, write func(disk.File) error) (disk.File, error) {
+	err := write(f)
+	if err == nil {
 		if err = d.fs.SyncDir(d.dir); err != nil {
 			err = unknownError{err}
 		}

@@ -48,7 +48,8 @@
 // The manifest is the commit point of the set of segments: frames are appended to a segment only when a
 // durable manifest lists it. Headers that form a chain would need no manifest, but could not tell a log that lost its
 // first or its last segments from one that never had them. The price is a small file that is written
-// anew with each segment.
+// anew with each segment. A file that is used again is filled with zeros like a new one: stale frames of
+// it would do no harm, since their salt is another one, but a torn end could not be told from them.
 //
 // # What the disk is taken to do
 //
@@ -80,6 +81,9 @@
 //   - Filling the next segment with zeros ahead of its use, beside all that: the manifest does not list it, so
 //     that a crash leaves a file that opening removes. If the disk has no room for the zeros, or fails, the
 //     segment is made without them when it is needed, and its file grows: each Sync is slower then.
+//   - TruncateBefore: a manifest without the first segments is written, and then their files are removed, but for
+//     one that becomes the next segment's. A crash leaves all the segments, or those that were kept; opening
+//     removes files that are left over. Reading below is a TruncatedError, never an empty log.
 //   - Opening: if frames were appended since the manifest was written, or the end is torn, then the last
 //     batch is copied to a fresh segment, which a new manifest lists: the old segment now ends where the copy
 //     begins. A crash leaves the log as it was, or repaired; nothing is ever written to a segment that an

@@ -27,6 +27,8 @@ var (
 	ErrTooLarge = errors.New("wal: too large")
 	// ErrReadOnly says that the log was opened for reading only.
 	ErrReadOnly = errors.New("wal: log is open for reading only")
+	// ErrTruncated says that a position lies before what TruncateBefore kept. See TruncatedError.
+	ErrTruncated = errors.New("wal: position was truncated")
 	// ErrPosition says that a position lies beyond the end of the log or inside its header: it was not
 	// taken from this log, or the log lost its end since.
 	ErrPosition = errors.New("wal: no such position in this log")
@@ -46,6 +48,18 @@ func (e *CorruptError) Error() string {
 
 // Unwrap returns ErrCorrupt.
 func (e *CorruptError) Unwrap() error { return ErrCorrupt }
+
+// TruncatedError says that a position was dropped. It matches ErrTruncated.
+type TruncatedError struct {
+	First Position // of the first frame that is there
+}
+
+func (e *TruncatedError) Error() string {
+	return fmt.Sprintf("%v: the log begins at %d", ErrTruncated, e.First)
+}
+
+// Unwrap returns ErrTruncated.
+func (e *TruncatedError) Unwrap() error { return ErrTruncated }
 
 // noSpace adds ErrNoSpace to an error that says that the disk is full.
 func noSpace(err error) error {

@@ -26,29 +26,39 @@ func (l *Log) fillAheadLocked() {
 	if l.ahead != nil || l.last.offset(l.end.Load()) < l.last.room/2 {
 		return
 	}
-	a := &ahead{number: l.last.number + 1, room: l.opt.nextRoom(l.last.room), done: make(chan struct{})}
+	l.startLocked(l.newAhead(), l.dir.createFile)
+}
+
+func (l *Log) newAhead() *ahead {
+	return &ahead{number: l.last.number + 1, room: l.opt.nextRoom(l.last.room), done: make(chan struct{})}
+}
+
+// startLocked fills a file that makeFile makes.
+func (l *Log) startLocked(a *ahead, makeFile func(name string, write func(disk.File) error) (disk.File, error)) {
 	l.ahead = a
+	fill := func() {
+		defer close(a.done)
+		a.f, a.err = makeFile(segmentName(a.number), a.fill)
+	}
 	if l.opt.Foreground {
-		a.fill(l.dir)
+		fill()
 		return
 	}
-	go a.fill(l.dir)
+	go fill()
 }
 
 // fill syncs step by step, so that the writer's own syncs never wait for all of it.
-func (a *ahead) fill(d directory) {
-	defer close(a.done)
-	a.f, a.err = d.createFile(segmentName(a.number), func(f disk.File) error {
-		for at := int64(0); at < a.room; at += int64(len(zeros)) {
-			if err := writeFull(f, zeros[:min(int64(len(zeros)), a.room-at)], at); err != nil {
-				return err
-			}
-			if err := f.Sync(); err != nil {
-				return err
-			}
+func (a *ahead) fill(f disk.File) error {
+	size, err := f.Size()
+	if err == nil && size > a.room {
+		err = f.Truncate(a.room)
+	}
+	for at := int64(0); err == nil && at < a.room; at += int64(len(zeros)) {
+		if err = writeFull(f, zeros[:min(int64(len(zeros)), a.room-at)], at); err == nil {
+			err = f.Sync()
 		}
-		return nil
-	})
+	}
+	return err
 }
 
 // takeAheadLocked returns the file that was filled for a segment, or nil.

@@ -128,7 +128,8 @@ func (r *reader) checksum(crc uint32, lo, hi, limit int64) (uint32, error) {
 // Frames yields the frames from a position on, 0 being the beginning, up to Durable as it is at each
 // step: a loop that is slower than the writer goes on, and one that has caught up ends. Each frame is
 // verified. from must be the Position or Next of a frame of this log. Where it is at or after Durable
-// but not after End there is nothing to yield yet; beyond that it is ErrPosition.
+// but not after End there is nothing to yield yet; beyond that it is ErrPosition. What was truncated is a
+// TruncatedError, the beginning too.
 //
 // The first error is yielded with a zero Frame and ends the iteration. Frames is safe beside Append,
 // Sync and other readers, and goes on working on a poisoned log. It holds one buffer of up to 1 MiB, or
@@ -168,8 +169,8 @@ func (l *Log) cursor(pos int64) (*cursor, error) {
 	if l.closed.Load() {
 		return nil, ErrClosed
 	}
-	if first := (*l.segs.Load())[0].first; pos == 0 {
-		pos = first
+	if pos == 0 {
+		pos = firstPosition
 	}
 	if pos < firstPosition || pos > l.end.Load() {
 		return nil, fmt.Errorf("%w: %d in %s, which ends at %d", ErrPosition, pos, l.dir.dir, l.end.Load())
@@ -205,6 +206,9 @@ func (c *cursor) next() (frame Frame, ok bool, err error) {
 		err = tooLarge(c.seg, c.pos, n, c.l.opt)
 	}
 	if err != nil {
+		if gone := c.l.truncated(c.pos); gone != nil && !errors.Is(err, ErrClosed) {
+			err = gone // and the file is used for other frames by now
+		}
 		return Frame{}, false, err
 	}
 	frame = Frame{Position: Position(c.pos), Next: Position(c.pos + f.size), Payload: f.payload}
@@ -224,6 +228,9 @@ func (c *cursor) advance() (more bool, err error) {
 	}
 	segs := *c.l.segs.Load()
 	i := find(segs, c.pos)
+	if i < 0 {
+		return false, &TruncatedError{First: Position(segs[0].first)}
+	}
 	c.limit = durable
 	if i+1 < len(segs) {
 		c.limit = min(durable, segs[i+1].first)
@@ -236,6 +243,9 @@ func (c *cursor) advance() (more bool, err error) {
 		return false, ErrClosed
 	}
 	if err := segs[i].acquire(c.l.dir.fs); err != nil {
+		if gone := c.l.truncated(c.pos); gone != nil {
+			return false, gone
+		}
 		return false, fmt.Errorf("wal: read %s: %w", segs[i].file, err)
 	}
 	c.seg, c.batch = segs[i], -1
