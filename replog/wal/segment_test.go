@@ -413,3 +413,72 @@ func TestOpeningASealedLogWritesNothing(t *testing.T) {
 	require.NoError(t, l.Close())
 	require.True(t, maps.Equal(s.files, files(t, m)))
 }
+
+// lateRename renames the manifest, and says that it failed.
+type lateRename struct{ disk.FS }
+
+func (l lateRename) Rename(from, to string) error {
+	if err := l.FS.Rename(from, to); err != nil || to != testManifest {
+		return err
+	}
+	return syscall.EIO
+}
+
+// After a rename that failed it is not known which manifest is there: nothing may be written any more.
+func TestAFailedRenamePoisons(t *testing.T) {
+	for name, do := range map[string]func(l *Log) error{
+		"beginning a segment": func(l *Log) error { _, err := l.Append(payload(9, 690)); return err },
+		"truncating":          func(l *Log) error { return l.TruncateBefore(l.Durable()) },
+	} {
+		s := buildSegments(t, 3)
+		m := s.disk(t, func(map[string]string) {})
+		l, _, err := Open(testDir, nil, s.options(m))
+		require.NoError(t, err, name)
+		l.dir.fs = lateRename{m}
+		err = do(l)
+		require.ErrorIs(t, err, ErrPoisoned, name)
+		require.ErrorIs(t, err, syscall.EIO, name)
+		_, err = l.Append(nil)
+		require.ErrorIs(t, err, ErrPoisoned, name)
+		require.NoError(t, l.Close(), name)
+		l, _, err = Open(testDir, nil, s.options(m))
+		require.NoError(t, err, name)
+		got, _, err := readAll(l, l.First())
+		require.NoError(t, err, name)
+		require.NotEmpty(t, got, name)
+		require.NoError(t, checkPrefix(got, s.payloads[len(s.payloads)-len(got):], len(got)), name)
+		require.NoError(t, l.Close(), name)
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	l, _, err := Open(t.TempDir(), nil, Options{})
+	require.NoError(t, err)
+	l.last.room = 8 << 20
+	p := payload(1, 256)
+	require.Zero(t, testing.AllocsPerRun(1800, func() {
+		if _, err := l.Append(p); err != nil {
+			t.Fatal(err)
+		}
+	}), "per Append")
+	require.NoError(t, l.Sync())
+	scan := func(frames int) float64 {
+		return testing.AllocsPerRun(10, func() {
+			n := 0
+			for _, err := range l.Frames(0) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n++; n == frames {
+					return
+				}
+			}
+		})
+	}
+	few, many := scan(1000), scan(1700) // with as many reads
+	require.Equal(t, few, many, "per frame read")
+	require.NoError(t, l.Close())
+}

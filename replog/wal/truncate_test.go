@@ -231,6 +231,47 @@ func TestReadersBesideTruncateBefore(t *testing.T) {
 	}
 }
 
+// A loop in a file that is being used again ends with ErrTruncated, and not with damage.
+func TestReaderInAFileThatIsUsedAgain(t *testing.T) {
+	for _, readOnly := range []bool{false, true} {
+		m := disk.NewMem()
+		opt := Options{FS: m, SegmentBytes: 100_000, Foreground: true}
+		l, _, err := Open(testDir, nil, opt)
+		require.NoError(t, err)
+		for i := 0; len(*l.segs.Load()) < 3; i++ {
+			_, err := l.Append(payload(i, 9000))
+			require.NoError(t, err)
+		}
+		require.NoError(t, l.Sync())
+		reader := l
+		if readOnly {
+			opt.ReadOnly = true
+			reader, _, err = Open(testDir, nil, opt)
+			require.NoError(t, err)
+		}
+		segs := *l.segs.Load()
+		l.ahead = nil // the file is used at once
+		n, gone := 0, false
+		for f, err := range reader.Frames(Position(segs[1].first)) {
+			if err != nil {
+				require.ErrorIs(t, err, ErrTruncated)
+				gone = true
+				continue
+			}
+			if n++; n == 1 {
+				require.NoError(t, l.TruncateBefore(Position(segs[2].first)))
+			}
+			require.Less(t, f.Position, Position(segs[2].first))
+		}
+		require.True(t, gone)
+		require.Less(t, n, 5, "the rest was not read ahead")
+		require.NoError(t, l.Close())
+		if readOnly {
+			require.NoError(t, reader.Close())
+		}
+	}
+}
+
 // A log that is open for reading only says so, too, when its writer drops what it is to read.
 func TestReadOnlyBesideTruncateBefore(t *testing.T) {
 	s := buildSegments(t, 5)
