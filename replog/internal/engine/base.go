@@ -76,7 +76,6 @@ func (h *history) raise(to mark) {
 		return
 	}
 	if to.seq >= h.end.seq {
-		to.time = max(to.time, h.end.time)
 		h.base, h.end, h.places = to, to, nil
 		return
 	}

@@ -16,14 +16,15 @@ type Batch struct {
 	identity fieldwise.Origin // who signs from here on, if another than before
 	mergers  []string         // domains whose merger is named here
 	reports  int
+	installs int // snapshots
 	late     []lateReport
 	body     []byte // scratch
 }
 
-// maxBatch bounds a batch: one that would grow beyond it is closed and the next is
+// defaultMaxBatch bounds a batch: one that would grow beyond it is closed and the next is
 // begun. It is well below what the log takes in one piece, since an entry is up to
 // MaxEntry and its reports may be larger still.
-const maxBatch = 16 << 20
+const defaultMaxBatch = 16 << 20
 
 // lateReport is a conflict report about an entry that was logged, or on its way to the
 // log, before its domain was opened: nothing brings it up again while the domain is open.
@@ -32,10 +33,13 @@ type lateReport struct {
 	batch    uint64 // of the entry; zero once that is durable
 }
 
+// stagedEntry is an entry. Two others stand among them: a state from a snapshot, as an entry
+// without an origin, and what a snapshot raises an origin to.
 type stagedEntry struct {
-	entry Entry // without its delta where there is a state
-	size  int
-	state State // of its key, with the entry; zero if the domain is not open
+	entry  Entry // without its delta where there is a state
+	size   int
+	state  State // of its key, with the entry; zero if the domain is not open
+	raised *mark // of the entry's origin: all else is zero
 }
 
 func (e *Engine) newBatch() *Batch {
@@ -45,7 +49,7 @@ func (e *Engine) newBatch() *Batch {
 
 // room returns the batch to add n bytes to.
 func (e *Engine) room(n int) *Batch {
-	if b := e.filling; len(b.Payload) > 0 && len(b.Payload)+n > maxBatch {
+	if b := e.filling; len(b.Payload) > 0 && len(b.Payload)+n > e.maxBatch {
 		b.body = nil
 		e.full = append(e.full, b)
 		e.filling = e.newBatch()
@@ -65,12 +69,12 @@ func (e *Engine) addLate(r lateReport) {
 }
 
 // needsName reports whether the log is still to be told the name of the domain's merger.
-func (d *domain) needsName() bool { return d.named == "" && !d.naming }
+func (d *domain) needsName() bool { return d.named == "" && d.naming == "" }
 
-func (b *Batch) addMerger(domain string, d *domain) {
-	b.Payload = appendEntryPart(b.Payload, partMerger, appendMerger(nil, domain, d.merger.Name()))
+func (b *Batch) addMerger(domain string, d *domain, merger string) {
+	b.Payload = appendEntryPart(b.Payload, partMerger, appendMerger(nil, domain, merger))
 	b.mergers = append(b.mergers, domain)
-	d.naming = true
+	d.naming = merger
 }
 
 func (b *Batch) addReport(c *fieldwise.Conflict) {
@@ -109,13 +113,20 @@ func (e *Engine) Committed(b *Batch, frame int64) {
 	}
 	for _, name := range b.mergers {
 		d := e.domains[name]
-		d.named, d.naming = d.merger.Name(), false
+		d.named, d.naming = d.naming, ""
 	}
 	for _, s := range b.entries {
 		o := s.entry.Origin
-		chain, _ := e.chain(o, s.entry.Seq)
-		e.unstage(o, s.entry.Seq)
-		e.count(frame, s.entry, s.size, chain)
+		if s.raised != nil {
+			e.unstage(o, s.raised.seq)
+			e.raise(o, *s.raised)
+			continue
+		}
+		if !o.IsZero() {
+			chain, _ := e.chain(o, s.entry.Seq)
+			e.unstage(o, s.entry.Seq)
+			e.count(frame, s.entry, s.size, chain)
+		}
 		d := e.domains[s.entry.Domain]
 		if s.state.IsZero() {
 			d.held = append(d.held, held{entry: s.entry, unreported: true})
@@ -127,6 +138,7 @@ func (e *Engine) Committed(b *Batch, frame int64) {
 		}
 	}
 	e.reports.add(frame, b.reports)
+	e.installed += uint64(b.installs)
 	for _, waiting := range e.notCommitted() {
 		for i := range waiting.late {
 			if waiting.late[i].batch == b.Number {
@@ -167,11 +179,11 @@ func (e *Engine) Failed() (gone []uint64) {
 	}
 	for _, d := range e.domains {
 		clear(d.staged)
-		d.naming = false
+		d.naming = ""
 	}
 	for _, name := range mergers {
 		if d := e.domains[name]; d.records() > 0 {
-			e.filling.addMerger(name, d)
+			e.filling.addMerger(name, d, d.merger.Name())
 		}
 	}
 	for _, r := range again {

@@ -183,7 +183,7 @@ func TestServeStartsAtTheFirstFrameThatThePeerLacks(t *testing.T) {
 		ok       bool
 		advanced bool
 	}{
-		{nil, framePos(0), true, false},
+		{fieldwise.Vector{}, framePos(0), true, false},
 		{fieldwise.Vector{ao: 1}, framePos(1), true, true},
 		{fieldwise.Vector{ao: 2}, framePos(1), true, true},
 		{fieldwise.Vector{ao: 2}, framePos(1), true, false},

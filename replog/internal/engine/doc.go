@@ -36,6 +36,23 @@
 // applied would stop everybody. This is the one exception: what such a replica relays
 // may lack causes that its own log lacks.
 //
+// # Snapshots
+//
+// A log may lack the beginning of what it counts: of each origin, the entries up to a base. Who
+// lacks one of those cannot be sent entries (ErrBehind), since what stands behind may rest on it,
+// and takes a snapshot instead: all that a replica holds at one moment, which is the join of all
+// that its vector covers, and closed under causes as its log is. It is joined with what is here
+// and staged, logged and counted as one, like an entry; behind it the log goes on as ever. What
+// it has more of an origin than the log does is a base from then on, so that nobody is sent
+// entries from here whose causes are not in the log and whom they could come to without those.
+//
+// In front of a base only its end is known. So an entry that comes again from there is taken for
+// the one that was here, a receipt from there for one that was kept, and a fork that lies wholly in
+// front of a base is found by others, or never.
+//
+// Reports stay where they were made: who installs a snapshot reports what that hides of what was
+// here, and not what was hidden in the snapshot already where nothing was.
+//
 // # Batches
 //
 // A batch is what shares a sync, and nobody can ask for two entries to be in one: each write

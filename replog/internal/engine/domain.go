@@ -27,7 +27,7 @@ type domain struct {
 	bytes     int64 // of committed states
 
 	named  string // merger that the log says the domain is merged under; empty: none yet
-	naming bool   // that is on its way to the log
+	naming string // one that is on its way to the log
 
 	held     []held
 	reported map[fieldwise.ConflictID]bool // until the domain is opened
@@ -38,7 +38,7 @@ type stagedState struct {
 	batch uint64 // the last one that the state rests on
 }
 
-// held is an entry that was logged before its domain was opened.
+// held is an entry, or a state from a snapshot, that was logged before its domain was opened.
 type held struct {
 	entry      Entry
 	unreported bool // nobody has looked for its conflicts
@@ -60,12 +60,15 @@ func (e *Engine) IsOpen(name string) bool {
 }
 
 // mergerName is the name of the merger that the domain is open under or, before it is
-// opened, that the log holds it under; empty if there is none yet.
+// opened, that the log holds it under, or is about to; empty if there is none yet.
 func (d *domain) mergerName() string {
-	if d.merger != nil {
+	switch {
+	case d.merger != nil:
 		return d.merger.Name()
+	case d.named != "":
+		return d.named
 	}
-	return d.named
+	return d.naming
 }
 
 // OpenDomain gives the domain its merger and joins the entries that were held for it.
@@ -86,13 +89,14 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) (err error) {
 		}
 		return nil
 	}
-	if d.named != "" && d.named != m.Name() {
-		return fmt.Errorf("%w: the log holds %q merged under %q, not %q; a domain keeps its kind of merger, so use another name", fieldwise.ErrMergerMismatch, name, d.named, m.Name())
+	if is := d.mergerName(); is != "" && is != m.Name() {
+		return fmt.Errorf("%w: the log holds %q merged under %q, not %q; a domain keeps its kind of merger, so use another name", fieldwise.ErrMergerMismatch, name, is, m.Name())
 	}
 	opened := domain{
 		merger:   m,
 		openFrom: e.cfg.OpenFrom,
 		named:    d.named,
+		naming:   d.naming,
 		open:     make(map[string]*list.Element),
 		staged:   make(map[string]stagedState),
 	}
@@ -112,7 +116,7 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) (err error) {
 		}
 		conflicts, state, err := opened.join(opened.published(h.entry.Key), &h.entry, h.unreported)
 		if err != nil {
-			return fmt.Errorf("replog: domain %q under %q: entry %v/%d: %w", name, m.Name(), h.entry.Origin, h.entry.Seq, err)
+			return fmt.Errorf("replog: domain %q under %q: %v: %w", name, m.Name(), &h.entry, err)
 		}
 		for i := range conflicts {
 			if !d.reported[conflicts[i].ID()] {
@@ -131,7 +135,7 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) (err error) {
 			}
 			conflicts, state, err := opened.join(opened.current(s.entry.Key), &s.entry, true)
 			if err != nil {
-				return fmt.Errorf("replog: domain %q under %q: entry %v/%d: %w", name, m.Name(), s.entry.Origin, s.entry.Seq, err)
+				return fmt.Errorf("replog: domain %q under %q: %v: %w", name, m.Name(), &s.entry, err)
 			}
 			for i := range conflicts {
 				late = append(late, lateReport{conflict: conflicts[i], batch: b.Number})
@@ -148,7 +152,7 @@ func (e *Engine) OpenDomain(name string, m fieldwise.Merger) (err error) {
 		at.Value.(*openRecord).domain = d
 	}
 	if d.records()+len(d.staged) > 0 && d.needsName() {
-		e.room(MaxDomain+MaxMerger).addMerger(name, d)
+		e.room(MaxDomain+MaxMerger).addMerger(name, d, m.Name())
 	}
 	for _, r := range late {
 		e.addLate(r)
@@ -222,6 +226,9 @@ func (d *domain) records() int { return d.committed.len() + len(d.open) }
 // publish makes a state the committed one of its key. It does not keep its bytes.
 func (e *Engine) publish(d *domain, key string, state State) {
 	old := d.published(key)
+	for s := range e.snapshots {
+		s.keep(d, key, old)
+	}
 	d.bytes += int64(state.Size() - old.Size())
 	if old.IsZero() {
 		d.bytes += int64(len(key))
@@ -279,11 +286,7 @@ func (e *Engine) Keys(domain, prefix string) []string {
 func (e *Engine) States(domain string, use func(key string, state []byte) error) error {
 	d := e.domains[domain]
 	for _, key := range d.keys() {
-		s := d.published(key)
-		if s.Open != nil {
-			s.Bytes = s.Append(nil)
-		}
-		if err := use(key, s.Bytes); err != nil {
+		if err := use(key, d.published(key).bytes()); err != nil {
 			return err
 		}
 	}

@@ -83,16 +83,21 @@ type Engine struct {
 	full       []*Batch
 	filling    *Batch
 	nextBatch  uint64
+	maxBatch   int    // bytes from which on another one is begun
 	generation uint64 // counts how often staged state was thrown away
 	unknown    bool   // some of what was thrown away may be in the log
 
 	identity identity
 
-	err     error // why nothing more is taken in; nil while all is well
-	stopped map[fieldwise.Origin]error
-	skewed  uint64 // timestamps that were too far ahead
-	peers   map[fieldwise.Region]*peer
-	relays  relays
+	err       error // why nothing more is taken in; nil while all is well
+	stopped   map[fieldwise.Origin]error
+	skewed    uint64 // timestamps that were too far ahead
+	installed uint64 // snapshots
+	peers     map[fieldwise.Region]*peer
+	relays    relays
+
+	snapshots map[*Snapshot]bool // that are walked
+	pieces    *Pieces            // of a snapshot, while the log that has them is recovered
 }
 
 // place is where the log keeps an entry and what stands before it.
@@ -128,6 +133,9 @@ func New(cfg Config) *Engine {
 		stopped: make(map[fieldwise.Origin]error),
 		peers:   make(map[fieldwise.Region]*peer),
 		relays:  relays{via: make(map[fieldwise.Origin]fieldwise.Region)},
+
+		maxBatch:  defaultMaxBatch,
+		snapshots: make(map[*Snapshot]bool),
 	}
 	e.identity = newIdentity(cfg)
 	e.clock = fieldwise.NewClock(func() time.Time { return e.now }, cfg.MaxSkew)
@@ -180,6 +188,10 @@ func (e *Engine) Recover(frame int64, payload []byte) error {
 			d.named = merger
 		case partIdentity:
 			return e.recoverIdentity(body)
+		case partPiece:
+			return e.recoverPiece(body)
+		case partInstalled:
+			return e.recoverInstalled(body)
 		default:
 			return fmt.Errorf("%w: part of kind %d; a newer release wrote this log", fieldwise.ErrMalformed, kind)
 		}
@@ -193,6 +205,7 @@ func (e *Engine) Recover(frame int64, payload []byte) error {
 // as it did when that arrived: a write that knows of another is stamped above it.
 func (e *Engine) Recovered(now time.Time) {
 	e.now = now
+	e.pieces = nil // those of one that was not installed, if there are any
 	e.recoverClock()
 	for _, h := range e.index {
 		_ = e.clock.Observe(h.base.time)

@@ -28,6 +28,14 @@ func (e *Entry) Version() fieldwise.Version {
 	return fieldwise.Version{Time: e.Time, Origin: e.Origin}
 }
 
+// String names the entry in errors. A state from a snapshot is an entry without an origin.
+func (e *Entry) String() string {
+	if e.Origin.IsZero() {
+		return fmt.Sprintf("state of %q from a snapshot", e.Key)
+	}
+	return fmt.Sprintf("entry %v/%d", e.Origin, e.Seq)
+}
+
 // Append appends the body of the entry, which is the same in the log and on the way to
 // a peer: region, incarnation, seq, time, domain, key, delta and note as msgpack.
 func (e *Entry) Append(dst []byte) []byte {
@@ -89,6 +97,14 @@ const (
 	// The origin that signs in this log from here on. It stands in front of the origin's first
 	// entry, in the same batch.
 	partIdentity = 5
+
+	// A piece of a snapshot that is being installed, behind its number from 0.
+	partPiece = 6
+
+	// The snapshot whose pieces stand in front is installed from here on: their number, and the
+	// checksum over their items. Pieces that none of these follows were left by a process that
+	// ended before, and mean nothing.
+	partInstalled = 7
 )
 
 func appendEntryPart(dst []byte, kind byte, body []byte) []byte {

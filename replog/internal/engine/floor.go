@@ -80,7 +80,8 @@ func (e *Engine) ended(region fieldwise.Region, below uint64) (all []fieldwise.O
 // unfold returns what the sender of a request holds, if each floor in it stands for what is
 // held here.
 func (e *Engine) unfold(p *Pull) (fieldwise.Vector, error) {
-	v := maps.Clone(p.Vector)
+	v := make(fieldwise.Vector, len(p.Vector))
+	maps.Copy(v, p.Vector)
 	for region, theirs := range p.Floors {
 		ours, _ := e.floor(region, theirs.Below)
 		if ours != theirs {

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"runtime/metrics"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -71,7 +72,9 @@ func FuzzPayload(f *testing.F) {
 	h.sync(p)
 	held := newHost(f, "c")
 	held.sync(h)
-	for _, payload := range append(append([][]byte{}, h.frames...), held.frames...) {
+	joined := newHost(f, "d").openAll()
+	joined.takes(h)
+	for _, payload := range slices.Concat(h.frames, held.frames, joined.frames) {
 		f.Add(payload)
 		f.Add(payload[:len(payload)-1])
 		flipped := bytes.Clone(payload)
@@ -145,6 +148,86 @@ func FuzzPayload(f *testing.F) {
 			require.True(t, ok)
 		}
 	})
+}
+
+// A snapshot can be anything: it is refused, or is one that can be installed, or is refused by
+// the mergers, and the log that has it can be opened again.
+func FuzzPieces(f *testing.F) {
+	h := newHost(f, "a").openAll()
+	h.write("notes", "k", "a1")
+	h.write("tokens", "k", "1")
+	h.write("tokens", "long", "12345678901234567890")
+	held := newHost(f, "b")
+	held.sync(h)
+	for _, from := range []*host{h, held} {
+		s := from.e.snapshot()
+		s.writer.full, s.writer.most = 60, 10
+		all := arrived(f, s).all
+		first, rest := bytes.Join(all[:2], nil), bytes.Join(all[2:], nil)
+		f.Add(first, rest)
+		f.Add(first, rest[:len(rest)-1])
+		f.Add(bytes.Join(all, nil), []byte{})
+		flipped := bytes.Clone(first)
+		flipped[len(flipped)/2] ^= 4
+		f.Add(flipped, rest)
+	}
+	f.Add([]byte("\xc6\xff\xff\xff\xff\x01"), []byte("\xc4\x00"))
+	f.Fuzz(func(t *testing.T, one, two []byte) {
+		var s *Pieces
+		var err error
+		in := slices.Concat(one, two)
+		checkAllocation(t, in, func() {
+			s = &Pieces{}
+			if err = s.Add(one); err == nil && len(two) > 0 {
+				err = s.Add(two)
+			}
+		})
+		require.Equal(t, in, slices.Concat(one, two), "the input was changed")
+		if err != nil {
+			require.ErrorIs(t, err, fieldwise.ErrMalformed)
+			require.Equal(t, err, s.Add(one), "and nothing more is taken")
+			return
+		}
+		require.NoError(t, s.items(func(kind byte, body []byte) error {
+			requireSameItem(t, kind, body)
+			return nil
+		}))
+		b := newHost(t, "z").openAll()
+		if _, err := b.e.Install(start, s.Region(), s); err != nil {
+			b.requireNothingStaged()
+			return
+		}
+		b.flush()
+		require.Equal(t, s.Vector(), b.e.Vector())
+		r := reopenedWithAll(b)
+		require.Equal(t, b.e.Vector(), r.e.Vector())
+		for _, name := range []string{"notes", "tokens"} {
+			require.Equal(t, b.e.Keys(name, ""), r.e.Keys(name, ""))
+		}
+	})
+}
+
+// requireSameItem holds an item that was taken against what it encodes as.
+func requireSameItem(t *testing.T, kind byte, body []byte) {
+	var w pieceWriter
+	p := parser{b: body}
+	switch kind {
+	case itemBegin:
+		p.uint()
+		w.begin(fieldwise.Region(p.string()))
+	case itemOrigin:
+		v := p.version()
+		w.origin(originMark{v.Origin, mark{seq: fieldwise.Seq(p.uint()), bytes: int64(p.uint()), time: v.Time, chain: p.uint()}})
+	case itemDomain:
+		w.domain(p.string(), p.string())
+	case itemRecord:
+		key, size, state, _ := parseRecord(kind, body)
+		w.most = int(size)
+		w.record(key, state)
+	default:
+		return // numbers and bytes, which have one form
+	}
+	require.Equal(t, appendEntryPart(nil, kind, body), w.piece)
 }
 
 // What a peer sends can be anything: it is refused, or its origin is stopped.

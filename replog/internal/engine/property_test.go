@@ -62,8 +62,11 @@ type world struct {
 	messages []message
 	token    int
 
-	wrote  map[fieldwise.Version]*wrote // staged or durable, by version
-	counts map[string]int
+	wrote   map[fieldwise.Version]*wrote // staged or durable, by version
+	durable map[fieldwise.Version]bool   // in some log
+	truths  map[uint64]truth             // of snapshots, by their checksums
+	walks   []*walk
+	counts  map[string]int
 }
 
 // wrote is what the model knows of one write.
@@ -78,20 +81,25 @@ type wrote struct {
 
 type region struct {
 	*host
-	w       *world
-	peers   []*region // all others
-	log     []logged
-	vector  fieldwise.Vector             // truth, from the log
-	folded  map[string]map[string][]byte // truth, from the log; by domain and key
-	named   map[string]bool              // truth, from the log: domains whose merger it names
-	writing []*Batch
-	open    map[string]bool
-	begun   []begun // writes in their closure, at most one a key
-	clock   fieldwise.Timestamp
-	acked   []fieldwise.Receipt
-	wasOpen map[string]bool
+	w        *world
+	peers    []*region // all others
+	log      []logged
+	truth                     // of the log
+	base     fieldwise.Vector // what the log does not hold, or need not hold
+	logBase  fieldwise.Vector // what it does not hold
+	pieces   [][]byte         // the last ones in the log
+	named    map[string]bool  // truth, from the log: domains whose merger it names
+	writing  []*Batch
+	open     map[string]bool
+	begun    []begun // writes in their closure, at most one a key
+	maxBatch int
+	clock    fieldwise.Timestamp
+	acked    []fieldwise.Receipt
+	wasOpen  map[string]bool
 }
 
+// logged is an entry of a log, or a record of a snapshot that was installed: an entry without
+// an origin.
 type logged struct {
 	entry Entry
 	size  int
@@ -111,6 +119,7 @@ type message struct {
 	to, from *region
 	pull     *Pull
 	parts    []Part
+	pieces   [][]byte
 }
 
 var worldDomains = []string{"notes", "records", "tokens"}
@@ -130,15 +139,18 @@ func TestPropertyReplicasConverge(t *testing.T) {
 	require.NoError(t, err)
 	counts := make(map[string]int)
 	randtest.Check(t, 3000, 5000, func(rt *rapid.T) {
-		w := &world{T: rt, now: start, schema: schema, wrote: make(map[fieldwise.Version]*wrote), counts: counts}
+		w := &world{T: rt, now: start, schema: schema, wrote: make(map[fieldwise.Version]*wrote), durable: make(map[fieldwise.Version]bool), truths: make(map[uint64]truth), counts: counts}
 		for i := range 1 + upTo(rt, "regions", 3) {
 			r := &region{host: newHostWith(rt, Config{
 				Origin:   originOf(fieldwise.Region('a' + rune(i))),
 				OpenFrom: one(rt, "open from", 6, 20, 52),
 				MaxOpen:  one(rt, "max open", 1, 60, 1<<20),
 			}), w: w}
-			r.vector, r.folded, r.open = make(fieldwise.Vector), make(map[string]map[string][]byte), make(map[string]bool)
+			r.truth, r.open = newTruth(), make(map[string]bool)
+			r.base, r.logBase = make(fieldwise.Vector), make(fieldwise.Vector)
 			r.named = make(map[string]bool)
+			r.maxBatch = one(rt, "bytes of a batch", defaultMaxBatch, 1000, 300)
+			r.e.maxBatch = r.maxBatch
 			w.regions = append(w.regions, r)
 			r.openSome()
 		}
@@ -163,6 +175,7 @@ func TestPropertyReplicasConverge(t *testing.T) {
 		"write", "begin", "finish", "restaged", "take", "commit", "fail", "ask", "answer", "deliver",
 		"lost", "again", "crash", "crash after append", "open", "held", "replaced", "reports", "stale", "other merger",
 		"hidden by a write", "reasons", "creates", "opened", "closed", "ends", "markers", "relayed", "waits", "resume", "relink",
+		"forget", "behind", "snapshots", "pieces", "overwritten while it is walked", "large", "installed", "raised", "installed where more is known", "named by a snapshot that is staged", "pieces without an end", "installed in a domain that is not open", "installs lost in a crash", "installs lost in a failure",
 	} {
 		if counts[what] == 0 {
 			t.Errorf("no history had %q: the test has gone blind there", what)
@@ -176,8 +189,14 @@ func (w *world) step() {
 	switch action := one(w.T, "action",
 		"write", "write", "write", "begin", "finish", "take", "take", "commit", "commit", "commit",
 		"ask", "ask", "ask", "message", "message", "message", "message", "message", "message",
-		"open", "open", "fail", "crash", "later", "resume", "resume", "relink",
+		"open", "open", "fail", "crash", "later", "resume", "resume", "relink", "forget", "walk", "walk", "snapshot",
 	); action {
+	case "forget":
+		r.forget()
+	case "walk":
+		w.walkOn()
+	case "snapshot": // also one that nobody needs
+		w.take(r, one(w.T, "peer", r.peers...))
 	case "write":
 		r.write()
 	case "begin":
@@ -197,6 +216,7 @@ func (w *world) step() {
 	case "fail":
 		if len(r.writing) > 0 {
 			w.counts["fail"]++
+			r.countInstalls("installs lost in a failure", r.writing)
 			r.e.Failed()
 			r.writing = nil
 		}
@@ -325,7 +345,7 @@ func (r *region) finishOf(b begun) error {
 	if err != nil {
 		return err
 	}
-	if in != batch || receipt.Time != b.basis.At.Time || receipt.Seq != wr.behind[r.cfg.Origin]+1 {
+	if in < batch || in > r.e.filling.Number || receipt.Time != b.basis.At.Time || receipt.Seq != wr.behind[r.cfg.Origin]+1 {
 		r.w.Fatalf("%v in batch %d: want batch %d, behind %v", receipt, in, batch, wr.behind)
 	}
 	wr.receipt = receipt
@@ -390,7 +410,25 @@ func (r *region) toLog(b *Batch) (frame int64) {
 	r.frames = append(r.frames, bytes.Clone(b.Payload))
 	frame = framePos(len(r.frames) - 1)
 	r.checkNames(r.frames[len(r.frames)-1])
-	require.NoError(r.w, Entries(r.frames[len(r.frames)-1], func(e Entry, body []byte) error {
+	require.NoError(r.w, parts(r.frames[len(r.frames)-1], func(kind byte, body []byte) error {
+		switch kind {
+		case partPiece:
+			p := parser{b: body}
+			if number := p.uint(); number == 0 {
+				if r.pieces != nil {
+					r.w.counts["pieces without an end"]++
+				}
+				r.pieces = nil
+			}
+			r.pieces = append(r.pieces, p.b)
+		case partInstalled:
+			return r.installs(body, frame)
+		}
+		if kind != partEntry && kind != partHeld {
+			return nil
+		}
+		e, err := ParseEntry(body)
+		require.NoError(r.w, err)
 		wr := r.w.wrote[e.Version()]
 		switch {
 		case e.Seq != r.vector[e.Origin]+1:
@@ -400,17 +438,13 @@ func (r *region) toLog(b *Batch) (frame int64) {
 		case !r.vector.Covers(wr.behind) || !r.vector.Covers(wr.saw):
 			r.w.Fatalf("log of %v: %v/%d stands before its causes %v, %v: %v", r.cfg.Origin, e.Origin, e.Seq, wr.behind, wr.saw, r.vector)
 		}
-		r.vector[e.Origin] = e.Seq
 		r.log = append(r.log, logged{entry: e, size: len(body), frame: frame})
-		if r.folded[e.Domain] == nil {
-			r.folded[e.Domain] = make(map[string][]byte)
-		}
-		joined, err := r.w.merger(e.Domain).Merge(nil, r.folded[e.Domain][e.Key], e.Delta)
-		r.folded[e.Domain][e.Key] = joined
+		r.w.durable[e.Version()] = true
 		if e.Origin == r.cfg.Origin {
 			r.acked = append(r.acked, wr.receipt)
 		}
-		return err
+		r.add(r.w, e, body)
+		return nil
 	}))
 	return frame
 }
@@ -473,8 +507,13 @@ func (r *region) crash(appended bool) {
 	if appended && len(r.writing) > 0 {
 		r.w.counts["crash after append"]++
 		r.toLog(r.writing[0])
+		r.writing = r.writing[1:]
 	}
+	r.countInstalls("installs lost in a crash", r.e.notCommitted())
+	r.dropWalks()
+	r.base = r.logBase.Clone()
 	r.e, r.writing, r.begun = New(r.cfg), nil, nil
+	r.e.maxBatch = r.maxBatch
 	clear(r.open)
 	r.wasOpen = nil
 	for i, payload := range r.frames {
@@ -482,8 +521,8 @@ func (r *region) crash(appended bool) {
 	}
 	r.e.Recovered(r.wall())
 	r.clock = 0
-	for _, l := range r.log {
-		r.clock = max(r.clock, l.entry.Time)
+	for o := range r.vector {
+		r.clock = max(r.clock, r.latest(o, r.vector[o]))
 	}
 	r.linkSome()
 	r.openSome()
@@ -523,10 +562,15 @@ func (r *region) openOne() {
 
 func (r *region) openDomain(name string) {
 	r.w.counts["open"]++
-	if d := r.e.domains[name]; d != nil && len(d.held) > 0 {
+	d := r.e.domains[name]
+	if d != nil && len(d.held) > 0 {
 		r.w.counts["held"]++
 	}
-	if r.named[name] {
+	pending := d != nil && d.naming != "" // a snapshot does that in a domain that is not open
+	if pending {
+		r.w.counts["named by a snapshot that is staged"]++
+	}
+	if r.named[name] || pending {
 		r.w.counts["other merger"]++
 		require.ErrorIs(r.w, r.e.OpenDomain(name, renamed{r.w.merger(name)}), fieldwise.ErrMergerMismatch)
 	}
@@ -552,8 +596,16 @@ func (w *world) message() {
 	default:
 		w.counts["again"]++
 	}
+	if m.pieces != nil {
+		m.to.install(m.from, m.pieces)
+		m.to.check()
+		return
+	}
 	if m.pull != nil {
-		parts := m.to.serve(m.pull, upTo(w.T, "entries", 5))
+		parts, behind := m.to.serve(m.pull, upTo(w.T, "entries", 5))
+		if behind {
+			w.take(m.to, m.from)
+		}
 		if len(parts) > 0 {
 			w.messages = append(w.messages, message{to: m.from, from: m.to, parts: parts})
 		}
@@ -565,16 +617,24 @@ func (w *world) message() {
 }
 
 // serve answers a request, at most so many entries of it.
-func (r *region) serve(p *Pull, most int) []Part {
+func (r *region) serve(p *Pull, most int) (parts []Part, behind bool) {
 	r.w.counts["answer"]++
 	before := r.e.Acked(p.From.Region)
 	frame, ok, advanced, err := r.e.Serve(*p)
-	require.NoError(r.w, err)
+	if behind = !p.Vector.Covers(r.base); behind {
+		r.w.counts["behind"]++
+		require.ErrorIs(r.w, err, ErrBehind)
+	} else {
+		require.NoError(r.w, err)
+	}
 	if advanced == before.Covers(p.Vector) {
 		r.w.Fatalf("advanced is %v from %v to %v", advanced, before, p.Vector)
 	}
 	if !p.Vector.Covers(before) {
 		r.w.counts["stale"]++
+	}
+	if behind {
+		return nil, true
 	}
 	first := slices.IndexFunc(r.log, func(l logged) bool { return p.lacks(&l.entry) })
 	if ok != (first >= 0) || (ok && frame != r.log[first].frame) {
@@ -583,15 +643,15 @@ func (r *region) serve(p *Pull, most int) []Part {
 	ship := r.e.Ship(p)
 	most += len(ship.Parts)
 	for _, l := range r.log {
-		if ok && l.frame >= frame && len(ship.Parts) < most {
+		if ok && l.frame >= frame && len(ship.Parts) < most && !l.entry.Origin.IsZero() {
 			ship.Add(&l.entry, l.entry.Append(nil))
 		}
 	}
 	r.checkShipment(p, ship)
 	if !ok {
-		return nil
+		return nil, false
 	}
-	return ship.Parts
+	return ship.Parts, false
 }
 
 // checkShipment holds a shipment against the log, entry by entry: a body of the region itself
@@ -700,13 +760,10 @@ func (r *region) check() {
 		r.w.Fatalf("%v: staged %v does not cover %v", r.cfg.Origin, e.staged, e.vector)
 	}
 	s := e.Stats(r.wall())
-	var bytes int64
-	for _, l := range r.log {
-		bytes += int64(l.size)
+	if entries, bytes := r.total(); s.Entries != entries || s.Bytes != bytes {
+		r.w.Fatalf("%v: %d entries of %d bytes, its log says %d of %d", r.cfg.Origin, s.Entries, s.Bytes, entries, bytes)
 	}
-	if s.Entries != int64(len(r.log)) || s.Bytes != bytes {
-		r.w.Fatalf("%v: %d entries of %d bytes, its log says %d of %d", r.cfg.Origin, s.Entries, s.Bytes, len(r.log), bytes)
-	}
+	r.checkBases()
 	for _, p := range s.Peers {
 		i := slices.IndexFunc(r.peers, func(peer *region) bool { return peer.cfg.Origin.Region == p.Region })
 		if !r.peers[i].vector.Covers(p.Acked) {
@@ -721,17 +778,21 @@ func (r *region) check() {
 // lag counts in the log what acked does not cover.
 func (r *region) lag(acked fieldwise.Vector) []Lag {
 	var all []Lag
-	for _, l := range r.log {
-		if l.entry.Seq <= acked[l.entry.Origin] {
+	for o, seq := range r.vector {
+		have := acked[o]
+		if have >= seq {
 			continue
 		}
-		i := slices.IndexFunc(all, func(lag Lag) bool { return lag.Origin == l.entry.Origin })
-		if i < 0 {
-			i = len(all)
-			all = append(all, Lag{Origin: l.entry.Origin, Age: max(0, r.wall().Sub(l.entry.Time.Time()))})
+		l := Lag{Origin: o, Entries: int64(seq - have), Behind: have < r.base[o]}
+		oldest := r.sizes[o][have].time
+		if l.Behind {
+			oldest, have = r.latest(o, r.base[o]), 0
 		}
-		all[i].Entries++
-		all[i].Bytes += int64(l.size)
+		l.Age = max(0, r.wall().Sub(oldest.Time()))
+		for _, e := range r.sizes[o][have:] {
+			l.Bytes += int64(e.size)
+		}
+		all = append(all, l)
 	}
 	slices.SortFunc(all, func(a, b Lag) int { return a.Origin.Compare(b.Origin) })
 	return all
@@ -766,6 +827,7 @@ func (r *region) checkStates(name string) {
 func (w *world) heal() {
 	w.messages = nil
 	for _, r := range w.regions {
+		r.dropWalks()
 		for len(r.begun) > 0 {
 			r.finish()
 		}
@@ -812,9 +874,10 @@ func (w *world) converge() {
 			r.e.Link(next)
 		}
 	}
-	total := 0
+	var total int
 	for _, r := range w.regions {
-		total += len(r.log)
+		entries, _ := r.total()
+		total += int(entries)
 	}
 	for idle := 0; idle < 2; {
 		idle++
@@ -833,12 +896,16 @@ func (w *world) converge() {
 						break
 					}
 					pull := r.asks(p.host)
-					parts := p.serve(&pull, 7)
-					if len(parts) == 0 {
+					parts, behind := p.serve(&pull, 7)
+					if len(parts) == 0 && !behind {
 						break
 					}
 					idle = 0
-					r.deliver(p, parts)
+					if behind {
+						r.install(p, w.whole(p, r))
+					} else {
+						r.deliver(p, parts)
+					}
 					r.flush()
 				}
 			}
@@ -922,12 +989,16 @@ func (r *region) checkReports() {
 // it replaced it. A token is always there.
 func (w *world) checkSurvival() {
 	for version, wr := range w.wrote {
-		durable := w.regions[0].vector[version.Origin] >= wr.receipt.Seq
-		if ok, err := w.regions[0].e.Has(wr.receipt); !ok {
-			if durable {
-				w.counts["replaced"]++
-				require.ErrorIs(w, err, ErrReplaced)
-			}
+		seq := w.regions[0].vector[version.Origin]
+		ok, err := w.regions[0].e.Has(wr.receipt)
+		if ok != w.durable[version] && wr.receipt.Seq > w.regions[0].base[version.Origin] {
+			w.Fatalf("%v is durable here: %v, in truth %v", wr.receipt, ok, w.durable[version])
+		}
+		if !ok && seq >= wr.receipt.Seq {
+			w.counts["replaced"]++
+			require.ErrorIs(w, err, ErrReplaced)
+		}
+		if !w.durable[version] {
 			continue
 		}
 		state := w.regions[0].folded[wr.domain][wr.key]
@@ -950,7 +1021,7 @@ func (w *world) checkSurvival() {
 func (w *world) overwritten(wr *wrote) bool {
 	for _, later := range w.wrote {
 		if later != wr && later.domain == wr.domain && later.key == wr.key && later.saw[wr.receipt.Origin] >= wr.receipt.Seq {
-			if ok, _ := w.regions[0].e.Has(later.receipt); ok {
+			if w.durable[later.receipt.Version()] {
 				return true
 			}
 		}

@@ -25,6 +25,14 @@ func (s State) Size() int {
 	return len(s.Bytes)
 }
 
+// bytes are those of the state, which must neither be changed nor kept.
+func (s State) bytes() []byte {
+	if s.Open != nil {
+		return s.Open.AppendState(nil)
+	}
+	return s.Bytes
+}
+
 // Append appends the bytes of the state.
 func (s State) Append(dst []byte) []byte {
 	if s.Open != nil {

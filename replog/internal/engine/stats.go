@@ -31,6 +31,7 @@ type Stats struct {
 	Domains   []DomainStats
 	Peers     []PeerStats
 	Stopped   map[fieldwise.Origin]error
+	Installed uint64 // snapshots, since the log was opened
 }
 
 // DomainStats counts one domain.
@@ -55,7 +56,7 @@ type PeerStats struct {
 func (e *Engine) Stats(now time.Time) Stats {
 	s := Stats{
 		Bytes: e.bytes, Conflicts: e.reports.total, Skewed: e.skewed,
-		Stopped: maps.Clone(e.stopped),
+		Stopped: maps.Clone(e.stopped), Installed: e.installed,
 	}
 	for _, seq := range e.vector {
 		s.Entries += int64(seq)

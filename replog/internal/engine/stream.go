@@ -88,42 +88,10 @@ func (e *Engine) Current(p *Pull) bool {
 // ErrFloor is to be told to the peer, for its Unfold.
 // ErrBehind says that the peer lacks what this log does not hold any more: see Snapshot.
 func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
-	if p.From.Region == e.cfg.Origin.Region {
-		return 0, false, false, fmt.Errorf("replog: a peer names itself %v, which is this region; give each region a name of its own", p.From)
+	holds, advanced, err := e.admit(&p)
+	if err != nil || holds == nil {
+		return 0, false, advanced, err
 	}
-	if p.To != e.cfg.Origin.Region {
-		return 0, false, false, fmt.Errorf("replog: %v asks for region %q, this is %v", p.From, p.To, e.identity.Origin)
-	}
-	if e.err != nil {
-		return 0, false, false, e.err
-	}
-	for name, d := range e.domains {
-		if ours, theirs := d.mergerName(), p.Mergers[name]; ours != "" && theirs != "" && ours != theirs {
-			return 0, false, false, fmt.Errorf("%w: %q is %q here and %q in %s", fieldwise.ErrMergerMismatch, name, ours, theirs, p.From.Region)
-		}
-	}
-	own := e.identity.Origin
-	if seq := p.Vector[own]; seq > e.vector[own] {
-		if e.identity.Standing != Waiting && !e.evidence(&p) {
-			return 0, false, false, nil
-		}
-		if err := e.exceeded(seq, string(p.From.Region)); err != nil {
-			return 0, false, false, err
-		}
-	}
-	if o, ok := e.differs(&p); ok {
-		if o == own && !e.evidence(&p) {
-			return 0, false, false, nil
-		}
-		return 0, false, false, e.forked(o, p.Vector[o], string(p.From.Region))
-	}
-	holds, err := e.unfold(&p)
-	if err != nil {
-		return 0, false, false, err
-	}
-	known := e.peer(p.From.Region)
-	advanced = !known.acked.Covers(holds)
-	known.acked, known.unfold = holds, false
 	if o, ok := e.behind(holds, p.Stopped); ok {
 		return 0, false, advanced, fmt.Errorf("%w: %s has %v up to %d, here they begin behind %d", ErrBehind, p.From.Region, o, holds[o], e.index[o].base.seq)
 	}
@@ -136,6 +104,48 @@ func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
 		}
 	}
 	return frame, ok, advanced, nil
+}
+
+// admit takes a peer's request, and returns what the peer holds if the request may be answered. If
+// not, and there is no error, it is to be made again.
+func (e *Engine) admit(p *Pull) (holds fieldwise.Vector, advanced bool, err error) {
+	if p.From.Region == e.cfg.Origin.Region {
+		return nil, false, fmt.Errorf("replog: a peer names itself %v, which is this region; give each region a name of its own", p.From)
+	}
+	if p.To != e.cfg.Origin.Region {
+		return nil, false, fmt.Errorf("replog: %v asks for region %q, this is %v", p.From, p.To, e.identity.Origin)
+	}
+	if e.err != nil {
+		return nil, false, e.err
+	}
+	for name, d := range e.domains {
+		if ours, theirs := d.mergerName(), p.Mergers[name]; ours != "" && theirs != "" && ours != theirs {
+			return nil, false, fmt.Errorf("%w: %q is %q here and %q in %s", fieldwise.ErrMergerMismatch, name, ours, theirs, p.From.Region)
+		}
+	}
+	own := e.identity.Origin
+	if seq := p.Vector[own]; seq > e.vector[own] {
+		if e.identity.Standing != Waiting && !e.evidence(p) {
+			return nil, false, nil
+		}
+		if err := e.exceeded(seq, string(p.From.Region)); err != nil {
+			return nil, false, err
+		}
+	}
+	if o, ok := e.differs(p); ok {
+		if o == own && !e.evidence(p) {
+			return nil, false, nil
+		}
+		return nil, false, e.forked(o, p.Vector[o], string(p.From.Region))
+	}
+	holds, err = e.unfold(p)
+	if err != nil {
+		return nil, false, err
+	}
+	known := e.peer(p.From.Region)
+	advanced = !known.acked.Covers(holds)
+	known.acked, known.unfold = holds, false
+	return holds, advanced, nil
 }
 
 func leaveOut(stopped []fieldwise.Origin, o fieldwise.Origin) bool {

@@ -95,7 +95,7 @@ func (e *Engine) stage(entry Entry, kind byte, state State, conflicts []fieldwis
 		b.addIdentity(&e.identity)
 	}
 	if d := e.domains[entry.Domain]; !state.IsZero() && d.needsName() {
-		b.addMerger(entry.Domain, d)
+		b.addMerger(entry.Domain, d, d.merger.Name())
 	}
 	b.Payload = appendEntryPart(b.Payload, kind, body)
 	if state.IsZero() {
