@@ -69,6 +69,12 @@ type Config struct {
 	// Zero means DefaultRelayAfter.
 	RelayAfter time.Duration
 
+	// Bootstrap lets a replica that has nothing of other regions yet, such as one on an empty
+	// directory, take a snapshot of the states of the first peer that has something, instead of
+	// every entry that there ever was. The log of the replica then lacks those entries: see
+	// "Snapshots" in the package's documentation. It may stay set; it changes nothing later.
+	Bootstrap bool
+
 	// Logger gets what an operator should know; nil is silent. Its level is never
 	// changed.
 	Logger hclog.Logger

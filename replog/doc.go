@@ -50,6 +50,23 @@
 //
 // In this release replicas are linked inside one process, by [Connect].
 //
+// # Snapshots
+//
+// A region that begins with an empty directory gets all entries that there ever were, or, with
+// [Config.Bootstrap], a snapshot of the states: what a peer holds at one moment, and the entries
+// from there on. The snapshot is joined with what is here, so that nothing is lost that only this
+// replica holds, and what that hides is reported as ever; it counts once all of it is durable.
+// Reading and writing go on meanwhile, but for the time that it takes to merge the records, and
+// the peer's for the time that it takes to sort their keys; both grow with the number of records.
+// Until it is merged, a snapshot is in memory three times.
+//
+// A replica that took a snapshot does not have the entries that it stands for: neither
+// [Replica.Entries] nor [Domain.Note] shows them, [Replica.WaitApplied] compares numbers alone, and
+// the conflicts that others have reported among them are not reported again. A peer
+// that lacks one of those entries is refused by it with [ErrBehind], and gets them from others; if
+// nobody has brought them by the next attempt, it takes a snapshot itself. [Stats] counts those
+// that were taken.
+//
 // # Restored directories
 //
 // A directory that was restored from a backup, or copied, looks like any other. If it signed

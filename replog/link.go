@@ -130,7 +130,7 @@ func (l *Link) setErr(direction int, err error) (news bool) {
 
 // pull brings entries from one replica to the other until ctx ends or one is closed.
 func (l *Link) pull(ctx context.Context, to, from *Replica, direction int) {
-	works := false
+	works, refused := false, false
 	turn := func(is bool) {
 		if works != is {
 			works = is
@@ -144,6 +144,10 @@ func (l *Link) pull(ctx context.Context, to, from *Replica, direction int) {
 			l.setErr(direction, nil)
 			turn(true)
 		})
+		if errors.Is(err, ErrBehind) && (refused || to.isEmpty()) {
+			err = to.join(ctx, from)
+		}
+		refused = errors.Is(err, ErrBehind) // what is lacking may come from elsewhere
 		if ctx.Err() != nil {
 			return
 		}
@@ -264,6 +268,13 @@ func (r *Replica) fill(s *engine.Shipment, from, end wal.Position) error {
 // deliver stages what a peer sent for the request, and waits until it is durable and what
 // waits behind markers is staged too, or is to be asked for.
 func (r *Replica) deliver(ctx context.Context, request engine.Pull, shipment *engine.Shipment) error {
+	return r.take(ctx, request, func() (engine.Delivered, error) {
+		return r.engine.Deliver(r.cfg.Wall(), request.To, shipment.Parts)
+	})
+}
+
+// take stages what came in answer to the request, and waits as deliver does.
+func (r *Replica) take(ctx context.Context, request engine.Pull, stage func() (engine.Delivered, error)) error {
 	r.mu.Lock()
 	if err := r.writableLocked(ctx); err != nil {
 		r.mu.Unlock()
@@ -274,7 +285,7 @@ func (r *Replica) deliver(ctx context.Context, request engine.Pull, shipment *en
 		return nil // the next request names the merger, and the peer may refuse it
 	}
 	generation := r.engine.Generation()
-	delivered, err := r.engine.Deliver(r.cfg.Wall(), request.To, shipment.Parts)
+	delivered, err := stage()
 	for {
 		if r.heedLocked() {
 			r.broadcastLocked()

@@ -26,7 +26,7 @@ func noteOf(ctx context.Context) string {
 
 // Note implements [fieldwise.Noter]: the note of the write that made version v, in
 // whichever region that was. It is empty, without an error, where the write carried none,
-// is not durable here, or is one of another domain. Each call reads a batch of the log.
+// is not durable here, came in a snapshot, or is one of another domain. Each call reads a batch of the log.
 func (d *Domain) Note(ctx context.Context, v fieldwise.Version) (string, error) {
 	return d.replica.note(ctx, d.name, v)
 }

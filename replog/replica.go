@@ -29,9 +29,10 @@ type Replica struct {
 	changed chan struct{}       // closed, and made anew, when there is news for who waits
 	err     error               // why nothing can be written any more
 	links   map[*Link]bool
-	patient time.Time // until then writes wait for the identity; zero: none has waited yet
-	told    bool      // the Logger knows that a fresh incarnation began
-	round   uint64    // of the questions about the identity
+	joining chan struct{} // holds a token while a snapshot is taken from a peer
+	patient time.Time     // until then writes wait for the identity; zero: none has waited yet
+	told    bool          // the Logger knows that a fresh incarnation began
+	round   uint64        // of the questions about the identity
 
 	keys      keyLocks
 	staged    chan struct{} // holds a token while the committer has work
@@ -88,13 +89,14 @@ func open(ctx context.Context, cfg Config, log *wal.Log, begun bool) (*Replica, 
 	r := &Replica{
 		cfg: cfg, log: log,
 		engine: engine.New(engine.Config{
-			Origin: origin, MaxSkew: cfg.MaxSkew, MaxRecord: cfg.MaxRecord, MaxOpen: cfg.MaxOpen, RelayAfter: cfg.RelayAfter,
+			Origin: origin, MaxSkew: cfg.MaxSkew, MaxRecord: cfg.MaxRecord, MaxOpen: cfg.MaxOpen, RelayAfter: cfg.RelayAfter, Bootstrap: cfg.Bootstrap,
 			Members: cfg.Members.Regions, Epoch: cfg.Members.Epoch,
 			Begun: begun, Opening: newIncarnation(), Fresh: newIncarnation(),
 		}),
 		batches: make(map[uint64]*outcome),
 		changed: make(chan struct{}),
 		links:   make(map[*Link]bool),
+		joining: make(chan struct{}, 1),
 		staged:  make(chan struct{}, 1),
 		closing: make(chan struct{}),
 		done:    make(chan struct{}),

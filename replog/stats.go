@@ -18,6 +18,9 @@ type Stats struct {
 
 	// Conflicts counts the durable conflict reports of this replica.
 	Conflicts uint64
+	// Snapshots counts those that were taken from peers and joined with what was here, since
+	// the replica was opened.
+	Snapshots uint64
 	// Skewed counts the entries whose timestamps were too far ahead of the wall clock,
 	// since the replica was opened.
 	Skewed uint64
@@ -81,7 +84,7 @@ func (r *Replica) Stats() Stats {
 	s, id := r.engine.Stats(r.cfg.Wall()), r.engine.Identity()
 	out := Stats{
 		Region: r.Region(), Origin: id.Origin, Identity: identityOf(id.Standing), Vector: r.engine.Vector(),
-		Entries: s.Entries, Bytes: s.Bytes, Conflicts: s.Conflicts, Skewed: s.Skewed,
+		Entries: s.Entries, Bytes: s.Bytes, Conflicts: s.Conflicts, Snapshots: s.Installed, Skewed: s.Skewed,
 		Stopped: s.Stopped, Err: r.err,
 	}
 	out.Origins = len(out.Vector)

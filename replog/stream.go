@@ -29,7 +29,8 @@ func (e *Entry) Receipt() fieldwise.Receipt {
 
 // Entries yields the durable entries of all origins in the order of this replica's
 // log, which puts causes before effects. It ends at the last one that is durable when
-// it gets there. An error ends it. The slices are the caller's.
+// it gets there. What came in a snapshot is not among them. An error ends it. The slices are the
+// caller's.
 func (r *Replica) Entries(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for frame, err := range r.log.Frames(0) {

@@ -10,7 +10,8 @@ import (
 // WaitApplied waits until this replica has applied the write that the receipt names,
 // wherever it was made: whoever holds the receipt then reads it here. For a write made
 // here it settles an [OutcomeError]: nil says that the write is durable, ErrReplaced
-// that it failed. The zero receipt does not wait.
+// that it failed. The zero receipt does not wait. Of a write that this replica has from a
+// snapshot, and not as an entry, the number alone is compared.
 func (r *Replica) WaitApplied(ctx context.Context, receipt fieldwise.Receipt) error {
 	return r.wait(ctx, func() (bool, error) { return r.engine.Has(receipt) })
 }

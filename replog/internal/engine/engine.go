@@ -48,6 +48,7 @@ type Config struct {
 	MaxOpen   int              // bytes of all states that are kept open; zero: 16 MiB
 
 	RelayAfter time.Duration // zero: DefaultRelayAfter
+	Bootstrap  bool          // ask for a snapshot rather than for entries while there are none of other regions
 
 	// Who takes part, as the list of an epoch says, and may hold more of this replica's
 	// entries than its log does. Without members, nobody is asked.

@@ -131,6 +131,17 @@ func (s *Pieces) Vector() fieldwise.Vector {
 	return v
 }
 
+// Records is how many there are.
+func (s *Pieces) Records() uint64 { return s.records }
+
+// Bytes is what the pieces have.
+func (s *Pieces) Bytes() (n int64) {
+	for _, piece := range s.all {
+		n += int64(len(piece))
+	}
+	return n
+}
+
 // Add takes the next piece, which it keeps. After an error, no more are taken.
 func (s *Pieces) Add(piece []byte) error {
 	switch {

@@ -31,6 +31,12 @@ type domainSnapshot struct {
 	held         []held            // of a domain that is not open
 }
 
+// NeedsSnapshot reports whether Serve refuses the request with ErrBehind.
+func (e *Engine) NeedsSnapshot(p Pull) bool {
+	_, behind := e.behind(&p)
+	return behind || p.Snapshot && !p.Vector.Covers(e.vector)
+}
+
 // Snapshot takes a snapshot for a peer that makes a request, on the same conditions as Serve
 // answers it. It is nil where Serve would not answer now.
 func (e *Engine) Snapshot(p Pull) (*Snapshot, error) {

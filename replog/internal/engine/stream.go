@@ -22,6 +22,8 @@ type Pull struct {
 	Stopped []fieldwise.Origin          // what to leave out: it could not be applied here
 	Mergers map[string]string           // name of the merger by domain, where one is known
 
+	Snapshot bool // rather than entries, if anything is lacking
+
 	asked opening // by To, before the request was made
 }
 
@@ -52,6 +54,10 @@ func (e *Engine) NextPull(at time.Time, to fieldwise.Region) Pull {
 	e.fold(&p)
 	for o, seq := range p.Vector {
 		p.Chains[o], _ = e.chain(o, seq)
+	}
+	p.Snapshot = e.cfg.Bootstrap
+	for o := range e.staged {
+		p.Snapshot = p.Snapshot && o.Region == e.cfg.Origin.Region
 	}
 	for o := range e.stopped {
 		p.Stopped = append(p.Stopped, o)
@@ -102,6 +108,9 @@ func (e *Engine) Serve(p Pull) (frame int64, ok, advanced bool, err error) {
 		if at := e.index[o].at(holds[o] + 1).frame; !ok || at < frame {
 			frame, ok = at, true
 		}
+	}
+	if ok && p.Snapshot {
+		return 0, false, advanced, fmt.Errorf("%w: %s asks for one", ErrBehind, p.From.Region)
 	}
 	return frame, ok, advanced, nil
 }
