@@ -33,8 +33,12 @@ type domainSnapshot struct {
 
 // NeedsSnapshot reports whether Serve refuses the request with ErrBehind.
 func (e *Engine) NeedsSnapshot(p Pull) bool {
-	_, behind := e.behind(&p)
-	return behind || p.Snapshot && !p.Vector.Covers(e.vector)
+	holds, err := e.unfold(&p)
+	if err != nil {
+		return false // that comes first
+	}
+	_, behind := e.behind(holds, p.Stopped)
+	return behind || p.Snapshot && !holds.Covers(e.vector)
 }
 
 // Snapshot takes a snapshot for a peer that makes a request, on the same conditions as Serve
