@@ -109,7 +109,7 @@ func TestAPeerThatIsBehindTakesASnapshotIfNobodyBringsWhatItLacks(t *testing.T) 
 		e.write(t, e.notes, "e", note("e2"))
 		settle(t, a, c, e, f)
 		require.EqualValues(t, 1, e.Stats().Snapshots)
-		time.Sleep(2 * retryAfter)
+		time.Sleep(2 * retryAfter) //nolint:forbidigo // in synctest
 		require.NoError(t, ef.Err())
 
 		// One that has nothing takes it at once.

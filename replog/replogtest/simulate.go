@@ -128,7 +128,7 @@ func (s *simulation) play(t testing.TB) map[string]int {
 const enoughHistories = 10
 
 func (s *simulation) plan(seed uint64) sim.Plan {
-	return sim.Plan{Seed: seed, With: s.with, Regions: s.Regions, Schema: func() sim.Schema { return newSimulated(s) }}
+	return sim.Plan{Seed: seed, With: s.with, Without: sim.Snapshots, Regions: s.Regions, Schema: func() sim.Schema { return newSimulated(s) }}
 }
 
 // faultsText says how often faults struck.

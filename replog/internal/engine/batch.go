@@ -21,10 +21,10 @@ type Batch struct {
 	body     []byte // scratch
 }
 
-// defaultMaxBatch bounds a batch: one that would grow beyond it is closed and the next is
+// maxBatch bounds a batch: one that would grow beyond it is closed and the next is
 // begun. It is well below what the log takes in one piece, since an entry is up to
 // MaxEntry and its reports may be larger still.
-const defaultMaxBatch = 16 << 20
+const maxBatch = 16 << 20
 
 // lateReport is a conflict report about an entry that was logged, or on its way to the
 // log, before its domain was opened: nothing brings it up again while the domain is open.
@@ -49,7 +49,7 @@ func (e *Engine) newBatch() *Batch {
 
 // room returns the batch to add n bytes to.
 func (e *Engine) room(n int) *Batch {
-	if b := e.filling; len(b.Payload) > 0 && len(b.Payload)+n > e.maxBatch {
+	if b := e.filling; len(b.Payload) > 0 && len(b.Payload)+n > e.cfg.BatchBytes {
 		b.body = nil
 		e.full = append(e.full, b)
 		e.filling = e.newBatch()

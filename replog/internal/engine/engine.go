@@ -48,6 +48,8 @@ type Config struct {
 	MaxOpen   int              // bytes of all states that are kept open; zero: 16 MiB
 
 	RelayAfter time.Duration // zero: DefaultRelayAfter
+	BatchBytes int           // of a batch, from which on another is begun; zero: 16 MiB
+	PieceBytes int           // that a piece of a snapshot has, about, and at most 256 KiB; zero: that
 	Bootstrap  bool          // ask for a snapshot rather than for entries while there are none of other regions
 
 	// Who takes part, as the list of an epoch says, and may hold more of this replica's
@@ -84,7 +86,6 @@ type Engine struct {
 	full       []*Batch
 	filling    *Batch
 	nextBatch  uint64
-	maxBatch   int    // bytes from which on another one is begun
 	generation uint64 // counts how often staged state was thrown away
 	unknown    bool   // some of what was thrown away may be in the log
 
@@ -120,6 +121,12 @@ func New(cfg Config) *Engine {
 	if cfg.MaxOpen == 0 {
 		cfg.MaxOpen = 16 << 20
 	}
+	if cfg.BatchBytes == 0 {
+		cfg.BatchBytes = maxBatch
+	}
+	if cfg.PieceBytes == 0 {
+		cfg.PieceBytes = pieceSize
+	}
 	if cfg.RelayAfter == 0 {
 		cfg.RelayAfter = DefaultRelayAfter
 	}
@@ -135,7 +142,6 @@ func New(cfg Config) *Engine {
 		peers:   make(map[fieldwise.Region]*peer),
 		relays:  relays{via: make(map[fieldwise.Origin]fieldwise.Region)},
 
-		maxBatch:  defaultMaxBatch,
 		snapshots: make(map[*Snapshot]bool),
 	}
 	e.identity = newIdentity(cfg)

@@ -142,6 +142,28 @@ func Entries(payload []byte, use func(e Entry, body []byte) error) error {
 	})
 }
 
+// Installed calls entry for each entry of a payload, as Entries does, and snapshot with the
+// checksum of each snapshot that is installed in it, in the order in which they count.
+func Installed(payload []byte, entry func(e Entry, body []byte) error, snapshot func(sum uint64) error) error {
+	return parts(payload, func(kind byte, body []byte) error {
+		switch kind {
+		case partEntry, partHeld:
+			e, err := ParseEntry(body)
+			if err != nil {
+				return err
+			}
+			return entry(e, body)
+		case partInstalled:
+			_, sum, err := parseInstalled(body)
+			if err != nil {
+				return err
+			}
+			return snapshot(sum)
+		}
+		return nil
+	})
+}
+
 // Reports calls use for each conflict report of a payload. Slices alias the payload.
 func Reports(payload []byte, use func(fieldwise.Conflict) error) error {
 	return parts(payload, func(kind byte, body []byte) error {

@@ -181,10 +181,15 @@ func (e *Engine) recoverPiece(body []byte) error {
 	return e.pieces.Add(append([]byte(nil), p.b...))
 }
 
-func (e *Engine) recoverInstalled(body []byte) error {
+func parseInstalled(body []byte) (pieces, sum uint64, err error) {
 	p := parser{b: body}
-	n, sum := p.uint(), p.uint()
-	if err := p.end("installed snapshot"); err != nil {
+	pieces, sum = p.uint(), p.uint()
+	return pieces, sum, p.end("installed snapshot")
+}
+
+func (e *Engine) recoverInstalled(body []byte) error {
+	n, sum, err := parseInstalled(body)
+	if err != nil {
 		return err
 	}
 	s := e.pieces

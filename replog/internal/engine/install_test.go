@@ -183,7 +183,7 @@ func TestASnapshotIsInstalledWholeOrNotAtAll(t *testing.T) {
 	require.NoError(t, err)
 	s.writer.full = 100
 	in := arrived(t, s)
-	b.e.maxBatch = 300
+	b.e.cfg.BatchBytes = 300
 	_, err = b.e.Install(b.now, "a", in)
 	require.NoError(t, err)
 	b.write("notes", "later", "b")
@@ -457,7 +457,7 @@ func TestWhatIsNoWholeSnapshotIsNotInstalled(t *testing.T) {
 func TestALogWithoutAPieceIsRefused(t *testing.T) {
 	a, b := newHost(t, "a").openAll(), newHost(t, "b").openAll()
 	a.write("tokens", "k", strings.Repeat("x", 2*pieceSize))
-	b.e.maxBatch = 1
+	b.e.cfg.BatchBytes = 1
 	b.takes(a)
 	pieces := 0
 	for i, payload := range b.frames {

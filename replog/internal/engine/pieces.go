@@ -134,6 +134,9 @@ func (s *Pieces) Vector() fieldwise.Vector {
 // Records is how many there are.
 func (s *Pieces) Records() uint64 { return s.records }
 
+// Sum is a checksum over a complete snapshot.
+func (s *Pieces) Sum() uint64 { return s.sum }
+
 // Bytes is what the pieces have.
 func (s *Pieces) Bytes() (n int64) {
 	for _, piece := range s.all {

@@ -81,21 +81,20 @@ type wrote struct {
 
 type region struct {
 	*host
-	w        *world
-	peers    []*region // all others
-	log      []logged
-	truth                     // of the log
-	base     fieldwise.Vector // what the log does not hold, or need not hold
-	logBase  fieldwise.Vector // what it does not hold
-	pieces   [][]byte         // the last ones in the log
-	named    map[string]bool  // truth, from the log: domains whose merger it names
-	writing  []*Batch
-	open     map[string]bool
-	begun    []begun // writes in their closure, at most one a key
-	maxBatch int
-	clock    fieldwise.Timestamp
-	acked    []fieldwise.Receipt
-	wasOpen  map[string]bool
+	w       *world
+	peers   []*region // all others
+	log     []logged
+	truth                    // of the log
+	base    fieldwise.Vector // what the log does not hold, or need not hold
+	logBase fieldwise.Vector // what it does not hold
+	pieces  [][]byte         // the last ones in the log
+	named   map[string]bool  // truth, from the log: domains whose merger it names
+	writing []*Batch
+	open    map[string]bool
+	begun   []begun // writes in their closure, at most one a key
+	clock   fieldwise.Timestamp
+	acked   []fieldwise.Receipt
+	wasOpen map[string]bool
 }
 
 // logged is an entry of a log, or a record of a snapshot that was installed: an entry without
@@ -145,12 +144,12 @@ func TestPropertyReplicasConverge(t *testing.T) {
 				Origin:   originOf(fieldwise.Region('a' + rune(i))),
 				OpenFrom: one(rt, "open from", 6, 20, 52),
 				MaxOpen:  one(rt, "max open", 1, 60, 1<<20),
+
+				BatchBytes: one(rt, "bytes of a batch", 0, 1000, 300),
 			}), w: w}
 			r.truth, r.open = newTruth(), make(map[string]bool)
 			r.base, r.logBase = make(fieldwise.Vector), make(fieldwise.Vector)
 			r.named = make(map[string]bool)
-			r.maxBatch = one(rt, "bytes of a batch", defaultMaxBatch, 1000, 300)
-			r.e.maxBatch = r.maxBatch
 			w.regions = append(w.regions, r)
 			r.openSome()
 		}
@@ -513,7 +512,6 @@ func (r *region) crash(appended bool) {
 	r.dropWalks()
 	r.base = r.logBase.Clone()
 	r.e, r.writing, r.begun = New(r.cfg), nil, nil
-	r.e.maxBatch = r.maxBatch
 	clear(r.open)
 	r.wasOpen = nil
 	for i, payload := range r.frames {

@@ -51,7 +51,7 @@ func (e *Engine) Snapshot(p Pull) (*Snapshot, error) {
 }
 
 func (e *Engine) snapshot() *Snapshot {
-	s := &Snapshot{engine: e, writer: pieceWriter{full: pieceSize, most: pieceSize}}
+	s := &Snapshot{engine: e, writer: pieceWriter{full: e.cfg.PieceBytes, most: e.cfg.PieceBytes}}
 	for o, h := range e.index {
 		if h.end.seq > 0 {
 			s.marks = append(s.marks, originMark{o, h.end})

@@ -34,6 +34,7 @@ func (r *region) newEngine(begun bool) *engine.Engine {
 		r.w.fail("%s does not know who signs: %v", r.name, err)
 	}
 	cfg := engine.Config{Origin: origin, OpenFrom: 64, Members: r.members.names, Epoch: r.members.epoch, Begun: begun, Opening: r.ids.Uint64(), Fresh: r.incarnation()}
+	r.w.smallPieces(&cfg)
 	r.patient, r.told = 0, 0
 	return engine.New(cfg)
 }
@@ -152,7 +153,9 @@ func (r *region) gets(sums map[place]sum) {
 	for at := range sums {
 		r.held[at.origin] = max(r.held[at.origin], at.seq)
 	}
-	r.reports = make(map[reported]bool)
+	if r.w.faults&Snapshots == 0 { // or nobody would report it again who has the states from a snapshot
+		r.reports = make(map[reported]bool)
+	}
 }
 
 // forget takes note of what nobody holds any more since the disk of the region was restored,

@@ -51,7 +51,8 @@ type model struct {
 	forks
 	stopped  map[fieldwise.Origin]bool // ever, by anybody
 	origins  map[fieldwise.Origin]bool // that ever signed
-	frameMax int                       // the most entries that a frame ever had
+	taken    map[uint64]snapshot
+	frameMax int // the most entries that a frame ever had
 }
 
 // sum tells one entry from all others.
@@ -78,7 +79,7 @@ type reported struct {
 
 func newModel() model {
 	return model{
-		byOrigin: make(map[fieldwise.Version]*write), bySum: make(map[sum]*write), content: make(map[place]sum),
+		byOrigin: make(map[fieldwise.Version]*write), bySum: make(map[sum]*write), content: make(map[place]sum), taken: make(map[uint64]snapshot),
 		reports: make(map[fieldwise.ConflictID]fieldwise.Conflict), forks: forks{from: make(map[fieldwise.Origin]fieldwise.Seq)}, stopped: make(map[fieldwise.Origin]bool), origins: make(map[fieldwise.Origin]bool),
 	}
 }
@@ -86,7 +87,7 @@ func newModel() model {
 // readFrame takes in a payload that is durable in a region's log, behind what has counts.
 func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
 	entries := 0
-	err := engine.Entries(payload, func(e engine.Entry, body []byte) error {
+	err := engine.Installed(payload, func(e engine.Entry, body []byte) error {
 		entries++
 		at, is := place{e.Origin, e.Seq}, sum(sha256.Sum256(body))
 		m := w.bySum[is]
@@ -104,6 +105,9 @@ func (w *world) readFrame(r *region, payload []byte, has fieldwise.Vector) {
 		}
 		has[e.Origin], w.origins[e.Origin] = e.Seq, true
 		w.content[at], r.sums[at] = is, is
+		return nil
+	}, func(sum uint64) error {
+		w.readSnapshot(r, sum, has)
 		return nil
 	})
 	w.frameMax = max(w.frameMax, entries)

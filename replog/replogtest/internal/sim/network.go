@@ -19,6 +19,7 @@ type direction struct {
 	question time.Duration // when the last one about an identity was put
 	answered time.Duration // when the last answer came that was taken in
 	messages int           // that are under way, both ways
+	walking  int           // the life of from in which a snapshot is walked for to, plus one
 }
 
 // link lets one region pull from another.
@@ -168,6 +169,10 @@ func (d *direction) serve(request engine.Pull, asked time.Duration) {
 			d.asking = false
 			d.to.engine.Unfold(r.name)
 		})
+		return
+	}
+	if errors.Is(err, engine.ErrBehind) {
+		d.snapshot(request)
 		return
 	}
 	if err != nil {

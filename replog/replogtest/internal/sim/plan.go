@@ -33,6 +33,7 @@ const (
 	Clones                        // of a process, on a copy of its disk, which runs beside it
 	Members                       // that leave, and come back with the disk that they had
 	Rolling                       // no fault: an older release of the service runs beside a newer one
+	Snapshots                     // of states: logs lose their beginning, and regions their disks, and begin with one; only where a plan asks for them, as less is known then of what is to be
 
 	allFaults = 1<<iota - 1
 
@@ -40,7 +41,7 @@ const (
 )
 
 var faultNames = [...]string{
-	"loss", "repeats", "delays", "partitions", "stalls", "kills", "powercuts", "diskerrors", "fulldisks", "skews", "jumps", "farfuture", "deadlinks", "restores", "clones", "members", "rolling",
+	"loss", "repeats", "delays", "partitions", "stalls", "kills", "powercuts", "diskerrors", "fulldisks", "skews", "jumps", "farfuture", "deadlinks", "restores", "clones", "members", "rolling", "snapshots",
 }
 
 // String lists the kinds by name, separated by commas.
@@ -188,7 +189,7 @@ func (p Plan) conditions() conditions {
 	if p.Until > 0 {
 		c.phase = p.Until
 	}
-	c.faults = (c.faults | p.With) &^ p.Without
+	c.faults = (c.faults&^Snapshots | p.With) &^ p.Without
 	if p.Schema != nil {
 		c.faults &^= ownFaults
 	}

@@ -122,6 +122,18 @@ func repeat(t *testing.T, r *Report) string {
 	return fmt.Sprintf("go test ./replog/replogtest/internal/sim -run '%s' -v -sim.seed=%d -sim.histories=1", t.Name(), r.Seed)
 }
 
+// Logs that lack their beginning, and regions that begin with an empty disk, again and again, so
+// that states come as snapshots; and nothing else that keeps regions from each other for long.
+func TestPropertyHistoriesWithSnapshots(t *testing.T) {
+	counts, n := play(t, Plan{With: Snapshots, Without: FarFuture | Clones | Members | Rolling}, histories(t, 60, 300))
+	if n < 60 {
+		return
+	}
+	for _, what := range []string{"bases raised", "emptied", "pieces of snapshots", "snapshots", "snapshots that are joined"} {
+		require.NotZero(t, counts[what], "no history had %q: the test has gone blind there", what)
+	}
+}
+
 // play plays n histories of a kind.
 func play(t *testing.T, p Plan, n int) (map[string]int, int) {
 	first := firstSeed(t)

@@ -51,6 +51,7 @@ func (w *world) strike() {
 		{Restores, w.restore},
 		{Clones, w.clone},
 		{Members, w.vacation},
+		{Snapshots, w.forget},
 	} {
 		if w.faults&f.kind == 0 {
 			continue

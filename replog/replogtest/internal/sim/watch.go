@@ -39,7 +39,11 @@ func (r *region) lagIsTrue() {
 			lags[l.Origin] = l
 		}
 		for o, seq := range r.held {
-			if want, is := r.lag(o, p.Acked[o], seq, now), lags[o]; want != is {
+			want, is := r.lag(o, p.Acked[o], seq, now), lags[o]
+			if is.Behind && w.faults&Snapshots != 0 { // the log does not know how old, and how large, what it lacks is
+				is = engine.Lag{Origin: o, Entries: is.Entries, Bytes: want.Bytes, Age: want.Age}
+			}
+			if want != is {
 				w.fail("%s says that %s lags behind by %+v, and it does by %+v", r.name, p.Region, is, want)
 			}
 		}
@@ -84,10 +88,11 @@ func (r *region) staysWithinBounds() {
 			staged, staging = staged+int(seq-r.held[o]), staging+1
 		}
 	}
-	if s.Staged != staged || s.Chains != staged || s.Staging != staging {
+	chains := s.Chains == staged || w.faults&Snapshots != 0 && s.Chains < staged // a snapshot has one an origin
+	if s.Staged != staged || !chains || s.Staging != staging {
 		w.fail("%s has staged %d entries of %d origins: %+v", r.name, staged, staging, s)
 	}
-	if most := underWay * len(r.links) * w.answerMax(); staged-len(r.mine) > most {
+	if most := underWay * len(r.links) * w.answerMax(); staged-len(r.mine) > most && w.faults&Snapshots == 0 {
 		w.fail("%s has staged %d entries of others, more than %d answers of each peer: %d", r.name, staged-len(r.mine), underWay, most)
 	}
 	if peers := len(w.names()) - 1; s.Asked > peers || s.Peers > peers {
@@ -167,7 +172,7 @@ func (d *direction) onlyWhatWasAsked(request *engine.Pull, asked time.Duration, 
 			continue
 		}
 		w.counts["bodies that came twice"]++
-		if d.answered < asked && !slices.ContainsFunc(came, func(other *direction) bool { return other != d }) {
+		if w.faults&Snapshots == 0 && d.answered < asked && !slices.ContainsFunc(came, func(other *direction) bool { return other != d }) {
 			w.fail("%s sends %s %v/%d twice, and nothing explains that", d.from.name, r.name, e.Origin, e.Seq)
 		}
 	}
