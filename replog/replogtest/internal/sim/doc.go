@@ -35,6 +35,8 @@
 //	release a 2                   starts a anew with release 2 of the service, which has notes and ranks plan
 //	backup a                      copies the disk of a
 //	restore a b                   puts the copies in place of the disks, and starts what was running
+//	forget a                      lets the log of a lack all entries that are in it
+//	empty a                       gives a an empty disk: it begins with a snapshot of states
 //	clone a                       starts a second process of a, a', on a copy of its disk
 //	discard a                     throws the directory of a away, which begins with an empty one
 //	run 5s                        lets time pass; so does each write, for 10 ms

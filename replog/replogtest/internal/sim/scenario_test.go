@@ -230,10 +230,15 @@ func init() { // several of them look at others
 			}
 		}},
 		"discard": {1, "REGION", func(s *scenario, args []string) { s.world.discard(s.region(args[0])) }},
-		"clone":   {1, "REGION", func(s *scenario, args []string) { s.world.twin(s.region(args[0])) }},
-		"clock":   {2, "REGION 2099|right|TIME", func(s *scenario, args []string) { s.region(args[0]).offset = offset(args[1]) }},
-		"run":     {1, "TIME", func(s *scenario, args []string) { s.run(duration(args[0])) }},
-		"show":    {1, "KEY", (*scenario).show},
+		"empty": {1, "REGION", func(s *scenario, args []string) {
+			s.world.faults |= Snapshots // or it would ask for every entry that there ever was
+			s.world.empty(s.region(args[0]))
+		}},
+		"forget": {1, "REGION", func(s *scenario, args []string) { s.world.raise(s.region(args[0]), 1) }},
+		"clone":  {1, "REGION", func(s *scenario, args []string) { s.world.twin(s.region(args[0])) }},
+		"clock":  {2, "REGION 2099|right|TIME", func(s *scenario, args []string) { s.region(args[0]).offset = offset(args[1]) }},
+		"run":    {1, "TIME", func(s *scenario, args []string) { s.run(duration(args[0])) }},
+		"show":   {1, "KEY", (*scenario).show},
 	}
 }
 

@@ -32,12 +32,17 @@ func (w *world) forget(r *region) {
 		w.empty(r)
 		return
 	}
+	w.raise(r, share)
+}
+
+// raise lets a log be one that lacks a share of what it holds of each origin.
+func (w *world) raise(r *region, share float64) {
 	v := make(fieldwise.Vector)
 	for o, seq := range r.held {
-		v[o] = fieldwise.Seq(share * float64(seq+1))
+		v[o] = min(seq, fieldwise.Seq(share*float64(seq+1)))
 	}
 	w.counts["bases raised"]++
-	w.tell("the log of %s may lack [%s]", r.name, short(v))
+	w.tell("the log of %s lacks what came before [%s]", r.name, short(v))
 	r.engine.Forget(v)
 }
 
