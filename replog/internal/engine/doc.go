@@ -44,7 +44,7 @@
 // that its vector covers, and closed under causes as its log is. It is joined with what is here
 // and staged, logged and counted as one, like an entry; behind it the log goes on as ever. What
 // it has more of an origin than the log does is a base from then on, so that nobody is sent
-// entries from here whose causes are not in the log and whom they could come to without those.
+// entries from here without having all that stands in front of them.
 //
 // In front of a base only its end is known. So an entry that comes again from there is taken for
 // the one that was here, a receipt from there for one that was kept, and a fork that lies wholly in

@@ -86,6 +86,7 @@ type Engine struct {
 	full       []*Batch
 	filling    *Batch
 	nextBatch  uint64
+	maxReports int    // the constant, but in tests
 	generation uint64 // counts how often staged state was thrown away
 	unknown    bool   // some of what was thrown away may be in the log
 
@@ -142,7 +143,8 @@ func New(cfg Config) *Engine {
 		peers:   make(map[fieldwise.Region]*peer),
 		relays:  relays{via: make(map[fieldwise.Origin]fieldwise.Region)},
 
-		snapshots: make(map[*Snapshot]bool),
+		snapshots:  make(map[*Snapshot]bool),
+		maxReports: maxReports,
 	}
 	e.identity = newIdentity(cfg)
 	e.clock = fieldwise.NewClock(func() time.Time { return e.now }, cfg.MaxSkew)

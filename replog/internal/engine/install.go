@@ -70,7 +70,8 @@ type install struct {
 	engine  *Engine
 	domains []*installDomain
 	records []stagedEntry
-	late    []fieldwise.Conflict
+
+	conflicts []fieldwise.Conflict
 }
 
 type installDomain struct {
@@ -111,7 +112,7 @@ func (in *install) join(key string, state []byte) error {
 	entry.Delta = nil
 	d.states[key] = joined
 	in.records = append(in.records, stagedEntry{entry: entry, state: joined})
-	in.late = append(in.late, conflicts...)
+	in.conflicts = append(in.conflicts, conflicts...)
 	return nil
 }
 
@@ -138,10 +139,23 @@ func (in *install) stage(s *Pieces) Delivered {
 	b.installs++
 	b.entries = append(b.entries, in.records...)
 	d := e.stageMarks(b, s.marks)
-	for _, c := range in.late {
-		e.addLate(lateReport{conflict: c, batch: b.Number})
-	}
+	in.report(b)
 	return d
+}
+
+// maxReports is how many bytes of a batch with which a snapshot counts leave room for a report.
+const maxReports = 2 * maxBatch
+
+// report adds the conflicts to the batch with which the snapshot counts: from then on, nobody may
+// have what it hides but this log. What is too much for one batch follows.
+func (in *install) report(b *Batch) {
+	for i := range in.conflicts {
+		if c := &in.conflicts[i]; len(b.Payload) < in.engine.maxReports {
+			b.addReport(c)
+		} else {
+			in.engine.addLate(lateReport{conflict: *c, batch: b.Number})
+		}
+	}
 }
 
 func (e *Engine) stageMarks(b *Batch, marks []originMark) Delivered {
