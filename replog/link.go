@@ -140,11 +140,12 @@ func (l *Link) pull(ctx context.Context, to, from *Replica, direction int) {
 	turn(true) // as is to be expected, or all would send everything at first
 	defer turn(false)
 	for {
+		empty := to.isEmpty()
 		err := to.pullFrom(ctx, from, func() {
 			l.setErr(direction, nil)
 			turn(true)
 		})
-		if errors.Is(err, ErrBehind) && (refused || to.isEmpty()) {
+		if errors.Is(err, ErrBehind) && (refused || empty) {
 			err = to.join(ctx, from)
 		}
 		refused = errors.Is(err, ErrBehind) // what is lacking may come from elsewhere

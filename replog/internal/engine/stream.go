@@ -56,7 +56,7 @@ func (e *Engine) NextPull(at time.Time, to fieldwise.Region) Pull {
 		p.Chains[o], _ = e.chain(o, seq)
 	}
 	p.Snapshot = e.cfg.Bootstrap
-	for o := range e.staged {
+	for o := range e.vector { // while one is staged, entries would come that it has
 		p.Snapshot = p.Snapshot && o.Region == e.cfg.Origin.Region
 	}
 	for o := range e.stopped {
