@@ -270,7 +270,7 @@ func TestPowerCutInsideOpenEveryOutcome(t *testing.T) {
 func TestEveryFailure(t *testing.T) {
 	rng := seeded(t)
 	n, poisoned, usable := 0, 0, 0
-	kinds := disk.Failures(0, 1, 16, 17)
+	kinds := disk.Failures(0, 17)
 	if testing.Short() {
 		kinds = disk.Failures(17)
 	}
