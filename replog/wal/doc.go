@@ -87,7 +87,7 @@
 //   - Opening: if frames were appended since the manifest was written, or the end is torn, then the last
 //     batch is copied to a fresh segment, which a new manifest lists: the old segment now ends where the copy
 //     begins. A crash leaves the log as it was, or repaired; nothing is ever written to a segment that an
-//     earlier process wrote to and did not finish. This needs room for one batch: on a full disk Open returns
+//     earlier process wrote to and did not finish, and only the zeros at its end are cut off. This needs room for one batch: on a full disk Open returns
 //     ErrNoSpace and ReadOnly works.
 //   - Close: the log is synced and a manifest written that says up to where it is whole: this is the seal. A
 //     crash leaves the old manifest or the new one, and is otherwise like one after Append, or after Sync.

@@ -365,7 +365,7 @@ func TestModel(t *testing.T) {
 	ran(t, "power cuts", cuts, randtest.Histories(t, 100, 1000))
 }
 
-func FuzzSegment(f *testing.F) {
+func FuzzOpen(f *testing.F) {
 	w := build(f, []int{10, 20}, []int{300}, []int{0})
 	f.Add(w.bytes)
 	f.Add(w.bytes[:len(w.bytes)-1])
