@@ -16,8 +16,7 @@ func valueJSON(val []byte) json.RawMessage {
 		err = printJSON(&b, v)
 	}
 	if err != nil {
-		b.Reset()
-		_ = printJSON(&b, map[string][]byte{"msgpack": val}) // nothing in it can fail
+		_ = printJSON(&b, map[string][]byte{"msgpack": val}) // nothing was written yet, and nothing in this can fail
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/crdt"
+	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/wire"
 	"github.com/fieldwise/fieldwise/lww"
 	"github.com/fieldwise/fieldwise/replog/internal/engine"
@@ -161,6 +162,12 @@ func TestVerifyFindsGaps(t *testing.T) {
 	require.Len(t, v.Findings, 1)
 	require.Len(t, v.Equal, 1)
 	require.Equal(t, map[string]fieldwise.Seq{f.Origin.String(): 1}, v.Directories[0].Vector)
+
+	v, _ = verified(t, cut, copied(t, cut, "-copy"))
+	require.Len(t, v.Findings, 2)
+	for _, e := range v.Equal {
+		require.Empty(t, e.Domain)
+	}
 
 	twice := rewritten(t, c.us, "-twice", func(i int, payload []byte) [][]byte {
 		if i == 2 {
@@ -322,6 +329,36 @@ func TestVerifyComparesStatesOfEqualDirectories(t *testing.T) {
 		}
 	}
 	require.Equal(t, 7, domains)
+}
+
+func TestJoinerKeepsAFewRecordsOpen(t *testing.T) {
+	var values []int
+	for i := range 1000 {
+		values = append(values, i)
+	}
+	j := newJoiner(mergers["set/1"])
+	for n := range 3 * maxOpen {
+		key := string(rune('a' + n))
+		for seq := range fieldwise.Timestamp(2) {
+			at := fieldwise.Version{Time: 1 + seq, Origin: fieldwise.Origin{Region: "a", Incarnation: 1 + uint64(seq)}}
+			require.NoError(t, j.add(key, setOf(t, at, values...)))
+		}
+		require.LessOrEqual(t, len(j.open), maxOpen)
+		require.LessOrEqual(t, len(j.open)+len(j.closed), n+1)
+	}
+	require.NotEmpty(t, j.open)
+	require.Len(t, j.states(), 3*maxOpen)
+}
+
+// setOf is the delta of a write that adds values to a set.
+func setOf(t testing.TB, at fieldwise.Version, values ...int) []byte {
+	e := lattice.Edit{}
+	for _, v := range values {
+		e.Intents = append(e.Intents, lattice.Intent{Op: lattice.OpAdd, Element: wire.AppendInt(nil, int64(v))})
+	}
+	delta, err := lattice.WriteState(nil, lattice.KindSet, nil, e, at)
+	require.NoError(t, err)
+	return delta
 }
 
 // A large record costs a change what the change is, and comes to the same state.
