@@ -333,11 +333,11 @@ func TestVerifyComparesStatesOfEqualDirectories(t *testing.T) {
 
 func TestJoinerKeepsAFewRecordsOpen(t *testing.T) {
 	var values []int
-	for i := range 1000 {
+	for i := range 400 {
 		values = append(values, i)
 	}
 	j := newJoiner(mergers["set/1"])
-	for n := range 3 * maxOpen {
+	for n := range 2 * maxOpen {
 		key := string(rune('a' + n))
 		for seq := range fieldwise.Timestamp(2) {
 			at := fieldwise.Version{Time: 1 + seq, Origin: fieldwise.Origin{Region: "a", Incarnation: 1 + uint64(seq)}}
@@ -347,7 +347,7 @@ func TestJoinerKeepsAFewRecordsOpen(t *testing.T) {
 		require.LessOrEqual(t, len(j.open)+len(j.closed), n+1)
 	}
 	require.NotEmpty(t, j.open)
-	require.Len(t, j.states(), 3*maxOpen)
+	require.Len(t, j.states(), 2*maxOpen)
 }
 
 // setOf is the delta of a write that adds values to a set.
@@ -368,7 +368,7 @@ func TestVerifyJoinsLargeRecords(t *testing.T) {
 	sets := must[*crdt.Sets[int]](t)(crdt.OpenSets[int](r, "sets"))
 	for key := range maxOpen + 2 {
 		var all []int
-		for i := range 1000 {
+		for i := range 400 {
 			all = append(all, i)
 		}
 		name := "set " + string(rune('a'+key))
