@@ -119,7 +119,7 @@
 //
 // # Memory and disk
 //
-// All states are in memory, rebuilt from the log when the replica is opened. The log is
-// one file that only grows; trimming it is not built yet. A directory can be open
+// All states are in memory, rebuilt from the log when the replica is opened. The log
+// only grows; trimming it is not built yet. A directory can be open
 // once at a time. The index takes 32 bytes of memory an entry. See package wal for what a crash leaves behind.
 package replog

@@ -20,13 +20,15 @@ type checked struct {
 	Frames    int                      `json:"frames"`
 	Entries   int                      `json:"entries"`
 	Reports   int                      `json:"reports"`
-	Vector    map[string]fieldwise.Seq `json:"vector"` // by origin, the last entry without a gap in front
+	Snapshots int                      `json:"snapshots,omitempty"` // of states that stand for entries which are not in the log
+	Vector    map[string]fieldwise.Seq `json:"vector"`              // by origin, the last entry without a gap in front
 	Torn      *tornEnd                 `json:"torn,omitempty"`
 	Domains   []*checkedDomain         `json:"domains"`
 
 	source *source // nil if the log could not be opened
 	ends   fieldwise.Vector
 	chains map[fieldwise.Origin]uint64        // there
+	based  map[fieldwise.Origin]bool          // origins that a snapshot stands for up to some number
 	gapped map[fieldwise.Origin]fieldwise.Seq // the last entry of origins that have a gap
 	partly bool                               // not everything could be read
 }
@@ -53,7 +55,7 @@ func (d *checkedDomain) merging() *merging { return mergers[d.mergerName()] }
 func newChecked(dir string, s *source) *checked {
 	c := &checked{
 		Directory: dir, Vector: make(map[string]fieldwise.Seq), Domains: []*checkedDomain{}, source: s,
-		ends: make(fieldwise.Vector), chains: make(map[fieldwise.Origin]uint64), gapped: make(map[fieldwise.Origin]fieldwise.Seq),
+		ends: make(fieldwise.Vector), chains: make(map[fieldwise.Origin]uint64), gapped: make(map[fieldwise.Origin]fieldwise.Seq), based: make(map[fieldwise.Origin]bool),
 		partly: s == nil,
 	}
 	if s != nil {
@@ -65,6 +67,22 @@ func newChecked(dir string, s *source) *checked {
 // check reads all of a log.
 func (v *verifier) check(ctx context.Context, c *checked) error {
 	k := checker{v: v, c: c, names: newNames(c.source), domains: make(map[string]*checkedDomain), merged: make(map[string]string), signed: c.source.began}
+	k.parts = engine.Parts{
+		Entry: func(e engine.Entry, body []byte, _ bool) error {
+			k.entry(ctx, &e, body)
+			return ctx.Err()
+		},
+		Report: func(fieldwise.Conflict) error {
+			c.Reports++
+			return nil
+		},
+		Merger:   k.merger,
+		Identity: k.identity,
+		Snapshot: func(s *engine.Pieces) error {
+			c.install(s)
+			return nil
+		},
+	}
 	for f, err := range c.source.frames(ctx, "checking", 0) {
 		if damaged(err) {
 			c.partly = true
@@ -76,7 +94,7 @@ func (v *verifier) check(ctx context.Context, c *checked) error {
 		}
 		c.Frames++
 		k.at = f.Position
-		if err := k.frame(ctx, f.Payload); err != nil {
+		if err := k.frame(f.Payload); err != nil {
 			return err
 		}
 	}
@@ -91,6 +109,7 @@ func (v *verifier) check(ctx context.Context, c *checked) error {
 
 // checker checks the frames of one log.
 type checker struct {
+	parts   engine.Parts
 	v       *verifier
 	c       *checked
 	names   *names
@@ -106,20 +125,8 @@ func (k *checker) found(f finding) {
 }
 
 // frame checks a frame. The error is none of the log's.
-func (k *checker) frame(ctx context.Context, payload []byte) error {
-	parts := engine.Parts{
-		Entry: func(e engine.Entry, body []byte, _ bool) error {
-			k.entry(ctx, &e, body)
-			return ctx.Err()
-		},
-		Report: func(fieldwise.Conflict) error {
-			k.c.Reports++
-			return nil
-		},
-		Merger:   k.merger,
-		Identity: k.identity,
-	}
-	err := parts.Read(payload)
+func (k *checker) frame(payload []byte) error {
+	err := k.parts.Read(payload)
 	if errors.Is(err, fieldwise.ErrMalformed) {
 		k.c.partly = true
 		k.found(finding{Kind: "unreadable part", Problem: err.Error() + "; what follows in the frame was not checked"})
@@ -173,6 +180,17 @@ func (c *checked) follow(e *engine.Entry, body []byte) (gap string) {
 	return ""
 }
 
+// install takes in that a snapshot of states stands for the entries that it covers.
+func (c *checked) install(s *engine.Pieces) {
+	c.Snapshots++
+	for o, seq := range s.Vector() {
+		if seq > c.ends[o] {
+			c.ends[o], c.based[o] = seq, true
+			delete(c.gapped, o)
+		}
+	}
+}
+
 func (k *checker) merger(domain, merger string) error {
 	if first := k.merged[domain]; first != "" && first != merger {
 		k.found(finding{Kind: "merger", Domain: domain, Problem: fmt.Sprintf("merged under %q and under %q", first, merger)})
@@ -190,5 +208,5 @@ func (k *checker) identity(o fieldwise.Origin) error {
 	return nil
 }
 
-// whole reports whether everything was read, and nothing is missing in between.
-func (c *checked) whole() bool { return !c.partly && len(c.gapped) == 0 }
+// whole reports whether everything was read, and all that the states are made of is in entries.
+func (c *checked) whole() bool { return !c.partly && len(c.gapped) == 0 && c.Snapshots == 0 }

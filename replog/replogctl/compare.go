@@ -14,11 +14,12 @@ import (
 
 // compare checks that all directories hold the same entries of each origin, as far as they go. Each
 // is compared with the one that has most of the origin: two that agree with it agree with each other.
+// Entries that a snapshot stands for are not there to be compared, nor are those behind them.
 func (v *verifier) compare(ctx context.Context) error {
 	most := make(map[fieldwise.Origin]*checked)
 	for _, c := range v.Directories {
 		for o, seq := range c.ends {
-			if m := most[o]; m == nil || seq > m.ends[o] {
+			if m := most[o]; !c.based[o] && (m == nil || seq > m.ends[o]) {
 				most[o] = c
 			}
 		}
@@ -27,7 +28,7 @@ func (v *verifier) compare(ctx context.Context) error {
 	wanted := make(map[*checked]map[fieldwise.Origin][]fieldwise.Seq)
 	for o, m := range most {
 		for _, c := range v.Directories {
-			if seq := c.ends[o]; c != m && seq > 0 {
+			if seq := c.ends[o]; c != m && seq > 0 && !c.based[o] {
 				if wanted[m] == nil {
 					wanted[m] = make(map[fieldwise.Origin][]fieldwise.Seq)
 				}
@@ -50,7 +51,7 @@ func (v *verifier) compare(ctx context.Context) error {
 		agree := []string{m.Directory}
 		for _, c := range v.Directories {
 			seq := c.ends[o]
-			if c == m || seq == 0 {
+			if c == m || seq == 0 || c.based[o] {
 				continue
 			}
 			if chains[m][o][seq] != c.chains[o] {

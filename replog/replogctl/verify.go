@@ -25,6 +25,9 @@ The digest of a domain is that of Replica.Digest: equal where equal entries are 
 directories on different machines can be compared by eye. For digests the states of one domain at a
 time are held in memory, of two directories where they differ; --no-states does without.
 
+A log that began with a snapshot of another region's states lacks the entries that it stands for:
+origins that these are of are not compared, nor are its states.
+
 Exit code 1 says that something was found. A torn end is no fault: a crash leaves one, of writes that
 were not acknowledged. Damage to the last batch of a log looks the same; no log can tell the two.
 

@@ -18,6 +18,7 @@ import (
 	"github.com/fieldwise/fieldwise/internal/lattice"
 	"github.com/fieldwise/fieldwise/internal/wire"
 	"github.com/fieldwise/fieldwise/lww"
+	"github.com/fieldwise/fieldwise/replog"
 	"github.com/fieldwise/fieldwise/replog/internal/engine"
 )
 
@@ -423,4 +424,36 @@ func TestVerifyEndsWithWhatCannotBeOpened(t *testing.T) {
 	require.Equal(t, exitUnreadable, code)
 	require.Empty(t, stdout)
 	require.Contains(t, stderr, "there is no such directory")
+}
+
+// A log that began with a snapshot of states lacks the entries that it stands for, and is well.
+func TestVerifyKnowsSnapshotsOfStates(t *testing.T) {
+	c := small(t)
+	us, fresh := c.open(t, c.us), filepath.Join(filepath.Dir(c.us), "ap")
+	ap, err := replog.Open(t.Context(), replog.Config{Region: "ap-south-1", Dir: fresh, Wall: c.wall, Bootstrap: true})
+	require.NoError(t, err)
+	link := must[*replog.Link](t)(replog.Connect(us, ap))
+	require.NoError(t, ap.WaitVector(t.Context(), us.Vector()))
+	require.Positive(t, ap.Stats().Snapshots)
+	_, err = profiles(t, us).Create(t.Context(), "later", profile{Name: "Later"})
+	require.NoError(t, err)
+	require.NoError(t, ap.WaitVector(t.Context(), us.Vector()))
+	require.NoError(t, link.Close())
+	require.NoError(t, us.Close())
+	require.NoError(t, ap.Close())
+
+	v, code := verified(t, c.us, fresh)
+	require.Equal(t, exitWell, code, "%+v", v)
+	require.Empty(t, v.Equal, "what is not there cannot be compared")
+	require.Equal(t, 1, v.Directories[1].Snapshots)
+	require.Equal(t, v.Directories[0].Vector, v.Directories[1].Vector)
+	for _, d := range v.Directories[1].Domains {
+		require.Empty(t, d.Digest, "states of which a part came in a snapshot")
+	}
+	var dumped string
+	code, dumped, _ = call(t, "dump", fresh)
+	require.Equal(t, exitWell, code)
+	require.Equal(t, 1, strings.Count(dumped, "\n"), "the entry that came later")
+	code, _, _ = call(t, "inspect", fresh)
+	require.Equal(t, exitWell, code)
 }

@@ -36,6 +36,9 @@ func (c *checked) String() string {
 	var b, rows strings.Builder
 	fmt.Fprintf(&b, "%s: %s, %s, %s, %s\n", c.Directory, c.Region,
 		count(c.Frames, "frame", "frames"), count(c.Entries, "entry", "entries"), count(c.Reports, "conflict report", "conflict reports"))
+	if c.Snapshots > 0 {
+		b.WriteString("  began with a snapshot of states: the entries it stands for are elsewhere, and neither they nor states are compared\n")
+	}
 	if c.Torn != nil {
 		fmt.Fprintf(&b, "  torn end, as a crash leaves one: %v\n", c.Torn)
 	}

@@ -13,6 +13,9 @@ type Parts struct {
 	Report   func(fieldwise.Conflict) error
 	Merger   func(domain, merger string) error // that the domain is merged under in this log
 	Identity func(fieldwise.Origin) error      // that signs from here on
+	Snapshot func(*Pieces) error               // of states, that counts from here on; needs all payloads in order
+
+	pieces *Pieces
 }
 
 // Read goes through a payload in order until a function returns an error, or something cannot be
@@ -28,6 +31,8 @@ func (p *Parts) Read(payload []byte) error {
 			return readPart(p.Identity != nil, body, ParseIdentity, p.Identity)
 		case partMerger:
 			return p.readMerger(body)
+		case partPiece, partInstalled:
+			return p.readSnapshot(kind, body)
 		}
 		return fmt.Errorf("%w: part of kind %d; a newer release wrote this log", fieldwise.ErrMalformed, kind)
 	})
@@ -53,4 +58,20 @@ func (p *Parts) readMerger(body []byte) error {
 		return err
 	}
 	return p.Merger(domain, merger)
+}
+
+func (p *Parts) readSnapshot(kind byte, body []byte) (err error) {
+	if p.Snapshot == nil {
+		return nil
+	}
+	if kind == partPiece {
+		p.pieces, err = p.pieces.logged(body)
+		return err
+	}
+	s := p.pieces
+	p.pieces = nil
+	if err := s.installed(body); err != nil {
+		return err
+	}
+	return p.Snapshot(s)
 }

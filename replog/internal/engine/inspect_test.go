@@ -62,6 +62,7 @@ func TestPartsRefuses(t *testing.T) {
 		Report:   func(fieldwise.Conflict) error { return nil },
 		Merger:   func(string, string) error { return nil },
 		Identity: func(fieldwise.Origin) error { return nil },
+		Snapshot: func(*Pieces) error { return nil },
 	}
 	for kind := byte(0); kind < 10; kind++ {
 		err := all.Read(wire.AppendBin(nil, []byte{kind, 0xc1}))

@@ -183,16 +183,34 @@ func (b *Batch) addPiece(number int, piece []byte) {
 	b.Payload = append(append(append(b.Payload, partPiece), n...), piece...)
 }
 
-func (e *Engine) recoverPiece(body []byte) error {
+// logged adds a piece from a log to those in front of it; the first one begins another snapshot.
+func (s *Pieces) logged(body []byte) (*Pieces, error) {
 	p := parser{b: body}
 	number := p.uint()
 	if p.err == nil && number == 0 {
-		e.pieces = &Pieces{}
+		s = &Pieces{}
 	}
-	if p.err != nil || e.pieces == nil || number != uint64(len(e.pieces.all)) {
-		return fmt.Errorf("%w: piece %d of a snapshot in a log does not follow on the one in front of it", fieldwise.ErrMalformed, number)
+	if p.err != nil || s == nil || number != uint64(len(s.all)) {
+		return nil, fmt.Errorf("%w: piece %d of a snapshot in a log does not follow on the one in front of it", fieldwise.ErrMalformed, number)
 	}
-	return e.pieces.Add(append([]byte(nil), p.b...))
+	return s, s.Add(append([]byte(nil), p.b...))
+}
+
+// installed checks that these are the pieces of the snapshot that a log says is installed.
+func (s *Pieces) installed(body []byte) error {
+	n, sum, err := parseInstalled(body)
+	if err != nil {
+		return err
+	}
+	if s == nil || !s.Complete() || uint64(len(s.all)) != n || s.sum != sum {
+		return fmt.Errorf("%w: a log without the pieces of a snapshot that it has installed", fieldwise.ErrMalformed)
+	}
+	return nil
+}
+
+func (e *Engine) recoverPiece(body []byte) (err error) {
+	e.pieces, err = e.pieces.logged(body)
+	return err
 }
 
 func parseInstalled(body []byte) (pieces, sum uint64, err error) {
@@ -202,13 +220,9 @@ func parseInstalled(body []byte) (pieces, sum uint64, err error) {
 }
 
 func (e *Engine) recoverInstalled(body []byte) error {
-	n, sum, err := parseInstalled(body)
-	if err != nil {
-		return err
-	}
 	s := e.pieces
-	if s == nil || !s.Complete() || uint64(len(s.all)) != n || s.sum != sum {
-		return fmt.Errorf("%w: a log without the pieces of a snapshot that it has installed", fieldwise.ErrMalformed)
+	if err := s.installed(body); err != nil {
+		return err
 	}
 	e.pieces = nil
 	for _, m := range s.marks {
