@@ -75,7 +75,7 @@
 // new record takes literals such as crdt.NewORSet("a"). An integer, a bool or a slice in its place
 // is compared with what the closure was shown: the counter counts the difference, the set and the list
 // add and remove what is new and gone. Replace and Put do so with every such field, and with
-// what the writer was shown. So two regions that write at the same time both count, and none
+// what the writer was shown; so does a patch under a token with what counts. So two regions that write at the same time both count, and none
 // of these fields has conflicts, with two exceptions that are reported: what a delete of the record
 // drops unseen, and fields that were changed in an object that was removed from its list.
 //

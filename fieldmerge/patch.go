@@ -20,7 +20,9 @@ type Patch struct {
 	// Set gives each path a value: in a domain of structs of the field's Go type, or one
 	// that is stored alike, such as an int for an int64. A map, and a struct whose fields
 	// are fields, sets all of it: what it does not name is unset, but for what the schema
-	// does not know of a struct that stays.
+	// does not know of a struct that stays. A counter is brought to the value, an integer that is
+	// zero in a struct included: from what the region shows or, under [IfMatch], by as much as the
+	// value differs from what the token's reader was shown, so that what was counted since stays.
 	Set map[string]any
 	// Unset removes what is at each path, and all below it.
 	Unset []string
@@ -66,7 +68,7 @@ func (d *Documents) Patch(ctx context.Context, key string, p Patch, options ...W
 			}
 			maps.Copy(c, changes(l))
 		}
-		return update{changes: c}, c.replaceMaps(d.rules, nil, *rec, p, nil)
+		return update{changes: c, given: true}, c.replaceMaps(d.rules, nil, *rec, optionsOf(options).shown(), p, nil)
 	})
 }
 
@@ -102,11 +104,11 @@ func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...W
 				members = append(members, path)
 			}
 		}
-		if err := c.replaceMaps(d.rules, d.plan, *rec, p, members); err != nil {
+		if err := c.replaceMaps(d.rules, d.plan, *rec, optionsOf(options).shown(), p, members); err != nil {
 			return update{}, err
 		}
 		if len(members) == 0 && !c.unset() {
-			return update{changes: c}, nil // what the record holds makes no difference
+			return update{changes: c, given: true}, nil // what the record holds makes no difference
 		}
 		rd, err := d.plan.read(d.rules, *rec)
 		if err != nil {
@@ -119,7 +121,7 @@ func (d *Domain[T]) Patch(ctx context.Context, key string, p Patch, options ...W
 		for _, path := range members {
 			rests[d.plan.standing(path).now] = true
 		}
-		return update{changes: c, unsets: d.plan.unsets(c, rd), rests: rests}, nil
+		return update{changes: c, given: true, unsets: d.plan.unsets(c, rd), rests: rests}, nil
 	})
 }
 
@@ -133,9 +135,9 @@ func (c changes) unset() bool {
 	return false
 }
 
-// replaceMaps adds what of a record goes when maps are set as a whole, and what the patch
-// unsets, members of groups left out. Documents have no plan.
-func (c changes) replaceMaps(r *rules, plan *plan, rec record, p Patch, members []string) error {
+// replaceMaps adds what of a record, and of what a token showed, goes when maps are set as a
+// whole, and what the patch unsets, members of groups left out. Documents have no plan.
+func (c changes) replaceMaps(r *rules, plan *plan, rec record, shown map[string]cell, p Patch, members []string) error {
 	_, fields, err := rec.fields()
 	if err != nil {
 		return err
@@ -153,21 +155,35 @@ func (c changes) replaceMaps(r *rules, plan *plan, rec record, p Patch, members 
 			}
 		}
 	}
-	gone := func(path string, stays func(below string) bool) {
-		for p := range current {
-			if _, set := c[p]; isBelow(p, path) && !set && !stays(p) {
-				c[p] = nil
+	gone := func(path string, becomes func(below string) (val []byte, stays bool)) {
+		note := func(p string) {
+			if _, set := c[p]; set || !isBelow(p, path) {
+				return
 			}
+			if val, stays := becomes(p); !stays {
+				c[p] = val
+			}
+		}
+		for p := range current {
+			note(p)
+		}
+		for p := range shown { // what has not arrived here yet goes, too
+			note(p)
 		}
 	}
 	for path := range p.Set {
-		gone(path, func(below string) bool { return plan != nil && c.leavesAlone(plan, below, path) })
+		gone(path, func(below string) ([]byte, bool) {
+			if plan == nil {
+				return nil, false
+			}
+			return c.zeroCount(plan, below, path), c.leavesAlone(plan, below, path)
+		})
 	}
 	for _, path := range p.Unset {
 		if !slices.Contains(members, path) {
 			c[path] = nil
 		}
-		gone(path, func(string) bool { return false })
+		gone(path, func(string) ([]byte, bool) { return nil, false })
 	}
 	return nil
 }
@@ -176,9 +192,23 @@ func (c changes) replaceMaps(r *rules, plan *plan, rec record, p Patch, members 
 // at another one: a field that the schema does not know, or a struct that is no pointer and so
 // always there, in what stays.
 func (c changes) leavesAlone(p *plan, path, set string) bool {
-	if p.standing(path).state != FieldUnknown && !p.alwaysThere(path) {
-		return false
+	return (p.standing(path).state == FieldUnknown || p.alwaysThere(path)) && c.keepsAbove(p, path, set)
+}
+
+// zeroCount is the value of an integer that counts, in a struct that stays, for which changes
+// that set all that is at another path say zero: a number like any other one, and not that the
+// counter is reset. It is nil at all other paths.
+func (c changes) zeroCount(p *plan, path, set string) []byte {
+	t, err := p.find(path)
+	if l, ok := t.node.(*leaf); err == nil && ok && l.register == lattice.KindCounter && !l.held && l.rel != "" && c.keepsAbove(p, path, set) {
+		return l.zero
 	}
+	return nil
+}
+
+// keepsAbove reports whether what a path is in stays under changes that set all that is at
+// another one.
+func (c changes) keepsAbove(p *plan, path, set string) bool {
 	for above := range parents(path) {
 		if _, err := p.find(above); err != nil {
 			break

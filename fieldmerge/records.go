@@ -79,6 +79,14 @@ func optionsOf(options []WriteOption) *writeOptions {
 	return o
 }
 
+// shown is what the token says that the writer was shown, by path; nil without one.
+func (o *writeOptions) shown() map[string]cell {
+	if o == nil {
+		return nil
+	}
+	return o.token.values
+}
+
 // tokenFor returns the token that a write is made on, nil for none.
 func (o *writeOptions) tokenFor(rec record) (*Token, error) {
 	switch {

@@ -43,7 +43,7 @@ func (d *records) Resolve(ctx context.Context, key, path string, choice Choice, 
 		rec := *part
 		if choice.kind == keepValue {
 			c, settles, err := d.face.set(rec, path, choice.value)
-			return update{changes: c, settles: settles, rests: map[string]bool{settles: settles != path}}, err
+			return update{changes: c, given: true, settles: settles, rests: map[string]bool{settles: settles != path}}, err
 		}
 		_, fields, err := rec.fields()
 		if err != nil {

@@ -70,6 +70,7 @@ type update struct {
 	settles string                            // a path whose value is written even if it shows already, where there are siblings
 	unsets  map[string]bool                   // paths to unset although nothing is stored there: what shows is stored elsewhere
 	rests   map[string]bool                   // paths whose value is made from what is there: under a token, from what it shows
+	given   bool                              // the values are the writer's own, and not made from what is there
 	token   *Token                            // what the writer was shown; nil: all that the region holds
 	decode  func(path string, val []byte) any // for a ChangedError
 
@@ -81,10 +82,14 @@ type update struct {
 }
 
 // edit is what the update does to a field of a mechanism other than the register that
-// shows now and is to show val.
+// shows now and is to show val. A number that is given under a token counts on from what the
+// token showed: what others counted unseen stays beside it, as another value does in a register.
 func (u *update) edit(r *rules, path string, k lattice.Kind, now, val []byte) lattice.Edit {
 	e := lattice.Edit{From: now, To: val, Intents: u.intents[path]}
 	c, ok := u.from[path]
+	if u.given && u.token != nil && k == lattice.KindCounter && val != nil {
+		c, ok = u.token.values[path], true
+	}
 	switch {
 	case !ok || c.hash != nil:
 	case isMap(c.val): // fields below it: objects that arrived before their list

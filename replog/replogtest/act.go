@@ -25,6 +25,7 @@ type act struct {
 
 	doing  string
 	under  *reading // the token
+	given  bool     // it gives the values of fields, and not a record
 	base   any      // the record that it was made from; nil: what the region shows
 	asks   document // what it sets, by path; a whole record stands at ""
 	unsets []string // paths
@@ -99,7 +100,7 @@ func (a *act) do(k kind) (fieldwise.Receipt, error) {
 		a.asks = document{"": a.want}
 		return a.d.upsert(func(v any) any { return a.r.face().graft(v, a.want) })
 	case patch:
-		a.doing, a.under = "patches", a.sometimes()
+		a.doing, a.given, a.under = "patches", true, a.sometimes()
 		p := a.patch()
 		a.asks, a.unsets = p.Set, p.Unset
 		return a.d.patch(p, a.under)
@@ -162,7 +163,7 @@ func (a *act) resolve() (fieldwise.Receipt, error) {
 	}
 	for path, v := range a.patch().Set {
 		if m, _ := a.w.mechanism(path); m.kind != lattice.KindKeyed && slices.Contains(paths, path) {
-			a.settled, a.asks = "", document{path: v}
+			a.settled, a.given, a.asks = "", true, document{path: v}
 			return a.d.resolve(path, fieldmerge.KeepValue(v), a.under)
 		}
 	}

@@ -40,14 +40,14 @@ func (a *act) edits() map[string]edit {
 		m := a.mechanism(path)
 		now := orNothing(a.now(path))
 		e := edit{mechanism: m, from: now, to: to.val, intents: to.intents}
-		saw, other := a.saw(path)
+		saw, other := a.saw(path, to)
 		if other {
 			e.from = saw
 		}
 		if !a.byMethods() {
 			e.intents = nil
 		}
-		kept := other && bytes.Equal(saw, to.val) // what the writer saw elsewhere, and left alone
+		kept := a.base != nil && other && bytes.Equal(saw, to.val) // what the writer saw elsewhere, and left alone
 		if _, visible := a.was[path]; now != nil && !visible && to.val != nil && !kept {
 			e.hidden, e.from = true, now
 		}
@@ -100,8 +100,11 @@ func (a *act) wanted() map[string]leaf {
 }
 
 // saw is what the writer compares with, if that is another record than the one that is
-// shown.
-func (a *act) saw(path string) (val []byte, ok bool) {
+// shown. A number that is given under a token counts on from what the token showed.
+func (a *act) saw(path string, to leaf) (val []byte, ok bool) {
+	if a.given && a.under != nil && to.val != nil && a.mechanism(path).kind == lattice.KindCounter {
+		return a.r.face().leaves("", a.under.value)[path].val, true
+	}
 	if a.base == nil {
 		return nil, false
 	}
