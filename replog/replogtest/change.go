@@ -152,8 +152,12 @@ func changeField(r *rand.Rand, to, from reflect.Value, strategy string) reflect.
 	return from
 }
 
-// patchOf is a patch of one field, to what a record has there. has says whether the list by key
-// at a path has an object: fields of others cannot be set.
+// wholly is how seldom a patch sets all of a nested struct or of a map.
+const wholly = 5
+
+// patchOf is a patch of one field, or of all that is in a nested struct or in a map, to what a
+// record has there. has says whether the list by key at a path has an object: fields of
+// others cannot be set.
 func patchOf(r *rand.Rand, from reflect.Value, has func(path []string) bool) fieldmerge.Patch {
 	var path []string
 	key := ""
@@ -165,10 +169,13 @@ func patchOf(r *rand.Rand, from reflect.Value, has func(path []string) bool) fie
 		f := fields[r.IntN(len(fields))]
 		v := from.FieldByIndex(f.index)
 		path, key = append(path, f.path...), ""
+		each, isMap := f.each()
+		if (isMap || f.strategy == "nested") && r.IntN(wholly) == 0 {
+			return patchTo(path, v)
+		}
 		if v.Kind() == reflect.Pointer && f.strategy == "nested" && !v.IsNil() {
 			v = v.Elem()
 		}
-		each, isMap := f.each()
 		switch {
 		case f.strategy == "nested" && v.Kind() == reflect.Struct:
 			from = v
@@ -176,6 +183,9 @@ func patchOf(r *rand.Rand, from reflect.Value, has func(path []string) bool) fie
 			k := entryKey(r, v.Type())
 			path = append(path, k.String())
 			e := v.MapIndex(k)
+			if each == "nested" && r.IntN(wholly) == 0 {
+				return patchTo(path, e)
+			}
 			for e.IsValid() && e.Kind() == reflect.Pointer && each == "nested" && !e.IsNil() {
 				e = e.Elem()
 			}

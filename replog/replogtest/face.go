@@ -210,28 +210,66 @@ func (f *typed[T]) patch(r *rand.Rand, now, v any) fieldmerge.Patch {
 }
 
 func (f *typed[T]) at(where string, v any, path []string) []byte {
-	strategy := "nested"
-	if where != "" {
-		strategy = string(f.strategy(where))
-	}
-	return at(reflect.ValueOf(v), strategy, path)
+	return at(reflect.ValueOf(v), f.under(where), path)
 }
 
 func (f *typed[T]) leaves(path string, v any) map[string]leaf {
 	all, rv := make(map[string]leaf), reflect.ValueOf(v)
 	use := func(path string, v reflect.Value) { all[path] = leafOf(v) }
-	s := f.strategy(path)
-	_, keyed := keyOf(s)
-	switch _, ok := mechanismOf(s); {
-	case path == "":
-		eachLeaf(nil, rv, use)
-	case keyed && rv.IsValid() && rv.Type().Elem().Kind() == reflect.Struct:
-		segments, _ := fieldmerge.SplitPath(path)
-		eachLeafOf(segments, rv, string(s), use)
+	s := f.under(path)
+	_, keyed := keyOf(fieldmerge.Strategy(s))
+	keyed = keyed && rv.IsValid() && rv.Type().Elem().Kind() == reflect.Struct
+	_, ok := mechanismOf(fieldmerge.Strategy(s))
+	nested := s == "nested" && (rv.Kind() == reflect.Struct || rv.Kind() == reflect.Pointer) // and not the marker of a map
+	switch segments := segmentsOf(path); {
+	case keyed, nested, strings.HasPrefix(s, "each=") && rv.Kind() == reflect.Map:
+		eachLeafOf(segments, rv, s, use)
 	case ok:
 		all[path] = leafOf(rv)
 	}
 	return all
+}
+
+// under is how what stands at a path is stored: "nested" and "each=..." where fields are below it.
+func (f *typed[T]) under(path string) string {
+	if s := strategyAt(reflect.TypeFor[T](), "nested", segmentsOf(path)); s != "" {
+		return s
+	}
+	return string(f.strategy(path))
+}
+
+// segmentsOf are none for the record itself.
+func segmentsOf(path string) []string {
+	if path == "" {
+		return nil
+	}
+	segments, _ := fieldmerge.SplitPath(path)
+	return segments
+}
+
+// strategyAt is the strategy that a tag gives what is at a path below a value; empty where there is
+// no such field.
+func strategyAt(t reflect.Type, strategy string, path []string) string {
+	each, isMap := strings.CutPrefix(strategy, "each=")
+	for strategy == "nested" && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case len(path) == 0:
+		return strategy
+	case isMap:
+		return strategyAt(t.Elem(), each, path[1:])
+	case strategy == "nested":
+		for _, f := range fieldsOf(t) {
+			if f.path[0] == path[0] {
+				return strategyAt(f.typ, f.strategy, path[1:])
+			}
+		}
+	}
+	if _, keyed := keyOf(fieldmerge.Strategy(strategy)); keyed && len(path) > 1 {
+		return strategyAt(t.Elem(), "nested", path[1:])
+	}
+	return ""
 }
 
 func (f *typed[T]) graft(now, v any) any {
