@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/fieldwise/fieldwise"
 	"github.com/fieldwise/fieldwise/fieldmerge"
@@ -91,12 +92,31 @@ func (a *act) wanted() map[string]leaf {
 		}
 	}
 	for at, v := range a.asks {
-		if a.doing != "settles" { // which leaves alone what it does not name
+		named := a.r.face().leaves(at, v)
+		if a.doing == "settles" { // which leaves alone what it does not name
+			maps.DeleteFunc(named, func(path string, l leaf) bool { return path != at && a.isLeftOut(path, l) })
+		} else {
 			gone(at)
 		}
-		maps.Copy(all, a.r.face().leaves(at, v))
+		maps.Copy(all, named)
 	}
 	return all
+}
+
+// isLeftOut reports whether a struct does not name a field by its value: the zero value, as a
+// new record leaves it out.
+func (a *act) isLeftOut(path string, l leaf) bool {
+	f, typed := a.r.face().(interface{ under(path string) string })
+	segments := segmentsOf(path)
+	if !typed || strings.HasPrefix(f.under(fieldmerge.JoinPath(segments[:len(segments)-1]...)), "each=") {
+		return false // an entry is there because somebody put it there
+	}
+	switch m := a.mechanism(path); {
+	case len(l.intents) > 0 || m.ordered() || m.kind == lattice.KindSet:
+		return len(l.intents) == 0 && l.val == nil
+	default:
+		return m.normal(l.val) == nil
+	}
 }
 
 // saw is what the writer compares with, if that is another record than the one that is

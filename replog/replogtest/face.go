@@ -284,6 +284,21 @@ func (f *typed[T]) ranks() []fieldwise.Region { return f.schema.Ranks() }
 
 func (f *typed[T]) differ(a, b any) string { return differ("", reflect.ValueOf(a), reflect.ValueOf(b)) }
 
+// differAt says where what a record has at a path differs from a value that was written there.
+// A counter of zero and a set without elements need not be there.
+func (f *typed[T]) differAt(path string, record, v any) string {
+	got, want, strategy := valueAt(reflect.ValueOf(record), "nested", segmentsOf(path)), reflect.ValueOf(v), f.under(path)
+	if m, ok := mechanismOf(fieldmerge.Strategy(strategy)); !got.IsValid() && ok && m.normal(leafOf(want).val) == nil {
+		return ""
+	}
+	if !got.IsValid() || !want.Type().AssignableTo(got.Type()) {
+		return fmt.Sprintf("%s: %s, and no such value", path, goText(want))
+	}
+	one := reflect.New(got.Type()).Elem()
+	one.Set(want)
+	return comparison{strategy: strategy}.differ(path, one, got)
+}
+
 func (f *typed[T]) poor() (types []string) {
 	for t, poor := range f.maker.poor {
 		if poor {
@@ -300,4 +315,33 @@ func changesOfWrite(r *rand.Rand, plain bool) int {
 		return 1
 	}
 	return 1 + r.IntN(2)
+}
+
+// valueAt is what a value under a strategy has at a path below it; the zero Value where nothing
+// is there.
+func valueAt(v reflect.Value, strategy string, path []string) reflect.Value {
+	if len(path) == 0 {
+		return v
+	}
+	for v.IsValid() && v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	if !v.IsValid() {
+		return v
+	}
+	each, isMap := strings.CutPrefix(strategy, "each=")
+	key, keyed := keyOf(fieldmerge.Strategy(strategy))
+	switch {
+	case keyed:
+		one, _ := withKey(objectsOf(v, key), path[0])
+		return valueAt(one, "nested", path[1:])
+	case isMap:
+		return valueAt(v.MapIndex(reflect.ValueOf(path[0]).Convert(v.Type().Key())), each, path[1:])
+	}
+	for _, f := range fieldsOf(v.Type()) {
+		if f.path[0] == path[0] {
+			return valueAt(v.FieldByIndex(f.index), f.strategy, path[1:])
+		}
+	}
+	return reflect.Value{}
 }

@@ -103,6 +103,18 @@ type choice struct {
 
 func switched(t testing.TB) face { return typedFace[choice](t) }
 
+// house has a struct whose fields are fields, and no counter.
+type house struct {
+	Home home `merge:"home,nested"`
+}
+
+type home struct {
+	City string `merge:"city,lww"`
+	Zip  int    `merge:"zip,lww"`
+}
+
+func housed(t testing.TB) face { return typedFace[house](t) }
+
 // badge has a set that only grows.
 type badge struct {
 	Badges []string `merge:"badges,gset"`
@@ -586,6 +598,31 @@ var mechanismFaults = []fault{
 		}
 		return d.put(under, to)
 	})},
+	{name: "a patch under a token that writes the absolute number", oracle: oracleSums, says: "patches", face: counted, plant: patching(func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+		n, sets := p.Set["count"].(int)
+		if now, err := d.get(); err == nil && sets && under != nil {
+			is, was := now.(count).Count, under.value.(count).Count
+			if n != is && n != was {
+				p.Set = map[string]any{"count": n - is + was}
+			}
+		}
+		return d.patch(p, under)
+	})},
+	{name: "a patch of a struct that leaves what it does not name", oracle: oracleRoundTrip, says: "home", face: housed, plant: patching(func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+		if h, sets := p.Set["home"].(home); sets && h.City != "" && h.Zip == 0 {
+			p.Set = map[string]any{"home.city": h.City}
+		}
+		return d.patch(p, under)
+	})},
+	{name: "a patch of a map that leaves what it does not name", oracle: oracleRoundTrip, says: "tags", face: people, plant: patching(func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error) {
+		if all, sets := p.Set["tags"].(map[string]string); sets && len(all) > 0 {
+			p.Set = make(map[string]any)
+			for k, v := range all {
+				p.Set[fieldmerge.JoinPath("tags", k)] = v
+			}
+		}
+		return d.patch(p, under)
+	})},
 	{name: "a write that assigns the whole slice", oracle: oracleSums, says: "labels", face: tallies, plant: putting(func(d domain, under *reading, to tally) (fieldwise.Receipt, error) {
 		from := under.value.(tally)
 		labels := to.Labels
@@ -832,6 +869,11 @@ func puttingCarts(put func(d domain, from, to cart, under *reading) (fieldwise.R
 			return put(d, under.value.(cart), to.(cart), under)
 		}}
 	}}
+}
+
+// patching patches in another way.
+func patching(patch func(d domain, p fieldmerge.Patch, under *reading) (fieldwise.Receipt, error)) plant {
+	return plant{domain: func(_ *world, d domain) domain { return domainFault{domain: d, patched: patch} }}
 }
 
 // resetting forgets the tokens of patches that reset a counter.

@@ -45,6 +45,7 @@ func (a *act) outcome(receipt fieldwise.Receipt, err error) {
 	a.didAll()
 	a.isSettled()
 	a.roundTrip()
+	a.isPatched()
 	if a.rnd.IntN(4) == 0 {
 		a.noOp()
 	}
@@ -95,6 +96,23 @@ func (a *act) roundTrip() {
 	}
 	if d := a.r.face().differ(a.want, got); d != "" {
 		a.w.fail(oracleRoundTrip, "what %s wrote is not what a reader in the same region gets: %s", a.r, d)
+	}
+}
+
+// isPatched demands that readers see all of what a patch set, and nothing beside it there: what
+// it does not name of a struct or a map is gone.
+func (a *act) isPatched() {
+	f, typed := a.r.face().(interface {
+		differAt(path string, record, v any) string
+	})
+	if a.doing != "patches" || a.under != nil || !typed {
+		return
+	}
+	got, _ := a.w.get(a.r)
+	for _, path := range slices.Sorted(maps.Keys(a.asks)) {
+		if d := f.differAt(path, got, a.asks[path]); d != "" {
+			a.w.fail(oracleRoundTrip, "what %s patches is not what a reader in the same region gets: %s", a.r, d)
+		}
 	}
 }
 
