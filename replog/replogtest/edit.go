@@ -107,11 +107,14 @@ func (a *act) wanted() map[string]leaf {
 // new record leaves it out.
 func (a *act) isLeftOut(path string, l leaf) bool {
 	f, typed := a.r.face().(interface{ under(path string) string })
-	segments := segmentsOf(path)
+	segments, m := segmentsOf(path), a.mechanism(path)
+	if typed && m.kind == lattice.KindKeyed && l.val == nil {
+		return true // an entry that is a nil list is as good as none
+	}
 	if !typed || strings.HasPrefix(f.under(fieldmerge.JoinPath(segments[:len(segments)-1]...)), "each=") {
 		return false // an entry is there because somebody put it there
 	}
-	switch m := a.mechanism(path); {
+	switch {
 	case len(l.intents) > 0 || m.ordered() || m.kind == lattice.KindSet:
 		return len(l.intents) == 0 && l.val == nil
 	default:
