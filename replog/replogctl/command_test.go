@@ -58,6 +58,8 @@ func TestMisuse(t *testing.T) {
 		"verify DIR DIR":                       {exitUsage, "are one directory; name each once"},
 		"inspect DIR --limit 3":                {exitUsage, "flag provided but not defined: -limit; see 'replogctl help inspect'"},
 		"dump DIR --limit -3":                  {exitUsage, `invalid value "-3" for flag -limit`},
+		"dump DIR --beyond eu-west-1:7":        {exitUsage, `"eu-west-1:7" in it is no origin with a number; need a vector as Replica.Vector prints it`},
+		"dump DIR --beyond eu-west-1#1f":       {exitUsage, "is no origin with a number"},
 		"dump DIR --since yesterday":           {exitUsage, "need a time in RFC 3339 with its zone, such as 2026-11-28T09:00:00Z"},
 		"dump DIR --until 2026-11-28T09:00:00": {exitUsage, "with its zone"},
 		"dump DIR --origin EU":                 {exitUsage, "only a-z, 0-9 and '-' are allowed"},

@@ -21,10 +21,12 @@ state that holds this change only, in base64. Where the domain's merger is one o
 
   replogctl dump --domain profiles --key asha /var/lib/app/data
   replogctl dump --origin eu-west-1 --since 2026-11-28T09:00:00Z /var/lib/app/data
+  replogctl dump --beyond "eu-west-1#1f:3 us-east-1#2e:7" /var/lib/app/data
   replogctl dump /var/lib/app/data | jq -r 'select(.note) | .note'`,
 	prepare: func(flags *flag.FlagSet) func(context.Context, *terminal, []string) error {
 		var f filter
 		f.declare(flags, "entries", "entries signed by", "entries written")
+		flags.Var(&f.beyond, "beyond", "only entries that the `VECTOR` of another replica does not cover")
 		flags.Bool("json", true, "lines of JSON, the only form there is")
 		return func(ctx context.Context, t *terminal, dirs []string) error {
 			dir, err := oneDir("dump", dirs)
@@ -73,7 +75,7 @@ func dump(ctx context.Context, t *terminal, dir string, f *filter) error {
 	printed := uint(0)
 	err = s.read(ctx, "reading", from, func(at wal.Position) *engine.Parts {
 		return &engine.Parts{Entry: func(e engine.Entry, _ []byte, held bool) error {
-			if !f.record(e.Domain, e.Key) || !f.origin.has(e.Origin) || !f.time(e.Time) {
+			if !f.record(e.Domain, e.Key) || !f.origin.has(e.Origin) || !f.time(e.Time) || e.Seq <= f.beyond.Vector[e.Origin] {
 				return nil
 			}
 			printed++

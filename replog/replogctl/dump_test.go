@@ -81,6 +81,21 @@ func TestDumpFilters(t *testing.T) {
 	}
 }
 
+func TestDumpLeavesOutWhatAnotherReplicaHas(t *testing.T) {
+	c := filled(t)
+	all := dumpedLines(t, c.us)
+	last := all[len(all)-1]
+	covered := fieldwise.Vector{last.Origin: last.Seq - 1}
+	for _, e := range all {
+		if e.Origin != last.Origin {
+			covered[e.Origin] = max(covered[e.Origin], e.Seq)
+		}
+	}
+	require.Greater(t, len(covered), 1)
+	require.Equal(t, []dumpedEntry{last}, dumpedLines(t, c.us, "--beyond", covered.String()))
+	require.Equal(t, all, dumpedLines(t, c.us, "--beyond", ""))
+}
+
 // Names of mergers are found also where they stand behind the entries, and only then.
 func TestDumpKnowsMergersOfEntriesThatWereHeld(t *testing.T) {
 	c := filled(t)

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ type filter struct {
 	domain, key  string // empty: any
 	origin       originFlag
 	since, until timeFlag
+	beyond       vectorFlag
 	from         uint64
 	limit        uint
 }
@@ -71,6 +73,26 @@ func (o *originFlag) Set(text string) (err error) {
 
 func (o *originFlag) has(by fieldwise.Origin) bool {
 	return (o.region == "" || o.region == by.Region) && (o.origin.IsZero() || o.origin == by)
+}
+
+// vectorFlag is a version vector in the form of its String; its zero value covers nothing.
+type vectorFlag struct{ fieldwise.Vector }
+
+func (v *vectorFlag) String() string { return "" }
+
+// Set implements [flag.Value].
+func (v *vectorFlag) Set(text string) error {
+	v.Vector = make(fieldwise.Vector)
+	for part := range strings.FieldsSeq(text) {
+		colon := max(strings.LastIndexByte(part, ':'), 0)
+		o, err := fieldwise.ParseOrigin(part[:colon])
+		seq, errSeq := strconv.ParseUint(strings.TrimPrefix(part[colon:], ":"), 10, 64)
+		if err != nil || errSeq != nil {
+			return fmt.Errorf("%q in it is no origin with a number; need a vector as Replica.Vector prints it, such as \"eu-west-1#1f:3 us-east-1#2e:7\"", part)
+		}
+		v.Vector[o] = fieldwise.Seq(seq)
+	}
+	return nil
 }
 
 // timeFlag is a time; its zero value is none.
