@@ -56,18 +56,19 @@ nested() {
 # quiet keeps the running commentary of go test -v out of the way.
 quiet() { grep -vE '^ *(=== (RUN|PAUSE|CONT|NAME)|--- PASS)|no test files' || true; }
 
-# fuzz TIME fuzzes every target of every module for TIME each.
+# fuzz TIME fuzzes every target of every module for TIME each, one on each core at a time.
 fuzz() {
-  local time=$1 dir targets pkg name count=0 bad=0
+  local time=$1 dir count bad
   for dir in . $(nested); do
-    targets=$(cd "$dir" && go test -list '^Fuzz' ./... |
-      awk '/^Fuzz/ { names[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print $2, names[i]; n = 0 }')
-    while read -r pkg name; do
-      [[ -n $name ]] || continue
-      count=$((count + 1))
-      (cd "$dir" && fuzz_one "$pkg" "$name" "$time") || bad=$((bad + 1))
-    done <<<"$targets"
-  done
+    (cd "$dir" && go test -list '^Fuzz' ./...) |
+      awk -v dir="$dir" '/^Fuzz/ { names[n++] = $1 } /^ok/ { for (i = 0; i < n; i++) print dir, $2, names[i]; n = 0 }'
+  done >"$tmp/targets"
+  count=$(wc -l <"$tmp/targets")
+  export -f fuzz_one print_input
+  export tmp time
+  # shellcheck disable=SC2016 # bash -c expands it
+  xargs -r -P "$(nproc)" -L 1 bash -c 'out=$(cd "$0" && fuzz_one "$1" "$2" "$time") || touch "$tmp/bad.$2"; printf "%s\n" "$out"' <"$tmp/targets"
+  bad=$(find "$tmp" -name 'bad.*' | wc -l)
   echo "fuzz targets: $count, failed: $bad"
   if ((count == 0)); then
     echo "no fuzz target found"
@@ -81,10 +82,10 @@ fuzz() {
 # Go 1.26 now and then ends a fuzz run with "context deadline exceeded" and no failing
 # input (golang/go#75804): that is tried once more.
 fuzz_one() {
-  local log=$tmp/fuzz.log try
+  local log=$tmp/fuzz.$2.log try
   for try in 1 2; do
     printf '%s %s: ' "$1" "$2"
-    if go test -run '^$' -fuzz "^$2\$" -fuzztime "$3" -fuzzminimizetime 1x -timeout 30m "$1" >"$log" 2>&1 </dev/null; then
+    if go test -run '^$' -fuzz "^$2\$" -fuzztime "$3" -parallel 1 -fuzzminimizetime 1x -timeout 30m "$1" >"$log" 2>&1 </dev/null; then
       { grep '^fuzz: elapsed' "$log" || echo ok; } | tail -n 1
       return 0
     fi
