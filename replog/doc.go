@@ -46,7 +46,9 @@
 //
 // An entry that cannot be applied (its state is malformed, or of a kind that only
 // a newer release knows) stops its origin at this replica by name, shown in [Stats];
-// everything else flows on, what was written with knowledge of the entry included.
+// everything else flows on, what was written with knowledge of the entry included. So a record
+// should not be deleted in a region where an origin is stopped: others may have written on top of
+// what is missing there, and the delete then hides, without a report, what nobody has seen there.
 //
 // In this release replicas are linked inside one process, by [Connect].
 //

@@ -16,12 +16,13 @@ import (
 // write is what the model knows of one write.
 type write struct {
 	key     string
-	what    string           // a word for it
-	value   string           // what it sets, adds or removes, to be told
-	luck    uint64           // what it draws from
-	delta   []byte           // nil: nothing was written
-	saw     fieldwise.Vector // what the writer's state held
-	under   fieldwise.Vector // what it held when the token of the write was read; nil: there is none
+	what    string                    // a word for it
+	value   string                    // what it sets, adds or removes, to be told
+	luck    uint64                    // what it draws from
+	delta   []byte                    // nil: nothing was written
+	saw     fieldwise.Vector          // what the writer's state held
+	blind   map[fieldwise.Origin]bool // origins that were stopped where it was made
+	under   fieldwise.Vector          // what it held when the token of the write was read; nil: there is none
 	receipt fieldwise.Receipt
 	batch   uint64
 	outcome outcome

@@ -198,6 +198,15 @@ func (m *write) visible(shown *profile) (is, ok bool) {
 	return false, false
 }
 
+// deletedBlindly reports whether the record was deleted where the origin of a write was stopped.
+// What others wrote who knew of the origin's later entries is there, and says so; so the delete
+// seems to know of the earlier ones, too. Package replog's documentation warns of it.
+func (w *world) deletedBlindly(m *write) bool {
+	return slices.ContainsFunc(w.writes, func(by *write) bool {
+		return by.logged && by.what == "delete" && by.key == m.key && by.blind[m.receipt.Origin]
+	})
+}
+
 // account checks that what a write set or added is shown, or else was replaced or removed by
 // somebody who knew of it, or is named in a report; and that it is shown in the first case alone.
 func (w *world) account(m *write, shown *profile, reports map[reported]bool) {
@@ -209,6 +218,8 @@ func (w *world) account(m *write, shown *profile, reports map[reported]bool) {
 	switch {
 	case visible && i >= 0:
 		w.fail("%s %s by %v is shown, though %s by %v took its place", m.what, m.value, m.receipt, w.writes[i].what, w.writes[i].receipt)
+	case !visible && i < 0 && !reports[reported{m.key, m.receipt.Version()}] && w.deletedBlindly(m):
+		w.counts["hidden by deletes of who could not apply them"]++
 	case !visible && i < 0 && !reports[reported{m.key, m.receipt.Version()}] && !w.stillThere(m):
 		w.fail("%s %s by %v is gone, and nobody who knew of it wrote, and nobody reports it; %+v is shown", m.what, m.value, m.receipt, shown)
 	}

@@ -327,7 +327,7 @@ func (r *region) WriteOpen(_ context.Context, key string, change func(dst, state
 		return fieldwise.Receipt{}, err
 	}
 	m := r.making
-	m.delta, m.saw = delta, r.staged.Clone()
+	m.delta, m.saw, m.blind = delta, r.staged.Clone(), r.stopped
 	receipt, batch, err := r.engine.Stage(basis, name, key, delta, "")
 	if err != nil {
 		return fieldwise.Receipt{}, err
