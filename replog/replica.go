@@ -73,7 +73,7 @@ func Open(ctx context.Context, cfg Config) (*Replica, error) {
 		return nil, errors.Join(fmt.Errorf("replog: open %s: %w", cfg.Dir, err), log.Close())
 	}
 	if recovery.DroppedBytes > 0 {
-		cfg.Logger.Warn("dropped the end of the log, which was never acknowledged", "region", cfg.Region, "bytes", recovery.DroppedBytes)
+		cfg.Logger.Warn("dropped the torn end of the log: what a crash cut off, or a damaged last batch, of which the other regions have what they acknowledged", "region", cfg.Region, "bytes", recovery.DroppedBytes)
 	}
 	return r, nil
 }
